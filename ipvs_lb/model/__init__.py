@@ -1,0 +1,1 @@
+"""The values everything else is about: no I/O, no clock, no defaults from the environment."""

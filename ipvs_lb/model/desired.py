@@ -1,0 +1,82 @@
+"""Everything a gateway should have at once, what of it is ours, and the record of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from ipvs_lb.model.host import InterfaceAddress, SourceNatRule
+from ipvs_lb.model.identity import ServiceKey
+from ipvs_lb.model.settings import SyncRole
+from ipvs_lb.model.table import Table
+
+
+@dataclass(frozen=True, slots=True)
+class PlacedVip:
+    """A managed VIP on the interface it was resolved to."""
+
+    place: InterfaceAddress
+    announce: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class SysctlNeed:
+    """A kernel parameter the config depends on, the value it must have, and why."""
+
+    name: str
+    value: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Desired:
+    """The wanted state of one gateway: the table and what surrounds it."""
+
+    table: Table = field(default_factory=Table)
+    vips: tuple[PlacedVip, ...] = ()
+    source_nat: frozenset[SourceNatRule] = frozenset()
+    sysctls: tuple[SysctlNeed, ...] = ()
+    manage_sysctls: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Owned:
+    """What earlier runs put into the kernel and may therefore take out again."""
+
+    services: frozenset[ServiceKey] = frozenset()
+    addresses: frozenset[InterfaceAddress] = frozenset()
+    daemons: frozenset[SyncRole] = frozenset()
+
+    def __or__(self, other: Owned) -> Owned:
+        return Owned(
+            self.services | other.services,
+            self.addresses | other.addresses,
+            self.daemons | other.daemons,
+        )
+
+
+def owned_by(desired: Desired) -> Owned:
+    """What is ours once *desired* is in force."""
+    return Owned(
+        frozenset(desired.table.services),
+        frozenset(vip.place for vip in desired.vips),
+        frozenset(desired.table.daemons or ()),
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GenerationSummary:
+    """One line of the history: when (Unix time), from what, and how much."""
+
+    number: int
+    created: float
+    origin: str
+    services: int
+    servers: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Generation:
+    """A state that was put in force, and can be returned to."""
+
+    summary: GenerationSummary
+    desired: Desired

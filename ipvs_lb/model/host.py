@@ -1,0 +1,117 @@
+"""What the gateway itself must have besides the IPVS table: VIP addresses, source NAT, sysctls."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from ipvs_lb.model.identity import IPAddress
+
+
+class SourceNat(enum.StrEnum):
+    """Whether clients in the servers' own subnet are translated, so that answers come back through the gateway."""
+
+    AUTO = "auto"
+    ON = "on"
+    OFF = "off"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Vip:
+    """An address that virtual services answer on, and what is to be done about it.
+
+    `interface` None: the one whose subnet contains the address, else `lo`. `prefix_length` None: 32 or 128.
+    Not `managed`: someone else (a routing daemon, say) owns the address; it is neither added nor removed.
+    `announce`: gratuitous ARP or unsolicited neighbour advertisements are sent when it is added.
+    """
+
+    address: IPAddress
+    interface: str | None = None
+    prefix_length: int | None = None
+    announce: bool = True
+    managed: bool = True
+
+
+@dataclass(frozen=True, slots=True, order=False)
+class InterfaceAddress:
+    """An address on an interface of the gateway."""
+
+    interface: str
+    address: IPAddress
+    prefix_length: int
+
+    def __str__(self) -> str:
+        return f"{self.address}/{self.prefix_length} on {self.interface}"
+
+
+@dataclass(frozen=True, slots=True)
+class SourceNatRule:
+    """Connections that came for `vip` from `subnet` get the gateway's own address as their source."""
+
+    vip: IPAddress
+    subnet: str  # an ip_network in its canonical text form
+
+    def __str__(self) -> str:
+        return f"{self.subnet} to {self.vip}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HostState:
+    """What the gateway has now: every interface's addresses, our own source-NAT rules, the sysctls asked about.
+
+    A sysctl this kernel does not have is not in `sysctls`; names are dotted (`net.ipv4.vs.conntrack`).
+    """
+
+    interfaces: frozenset[str] = frozenset()
+    addresses: frozenset[InterfaceAddress] = frozenset()
+    source_nat: frozenset[SourceNatRule] = frozenset()
+    sysctls: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class AddAddress:
+    """Add a VIP, and announce it on the link when asked."""
+
+    place: InterfaceAddress
+    announce: bool
+
+    def __str__(self) -> str:
+        return f"add address {self.place}" + (", announce it" if self.announce else "")
+
+
+@dataclass(frozen=True, slots=True)
+class RemoveAddress:
+    """Remove a VIP that we added."""
+
+    place: InterfaceAddress
+
+    def __str__(self) -> str:
+        return f"remove address {self.place}"
+
+
+@dataclass(frozen=True, slots=True)
+class SetSysctl:
+    """Set a kernel parameter; `reason` says which part of the config needs it."""
+
+    name: str
+    value: str
+    reason: str
+
+    def __str__(self) -> str:
+        return f"set sysctl {self.name}={self.value} ({self.reason})"
+
+
+@dataclass(frozen=True, slots=True)
+class SetSourceNat:
+    """Replace all of our source-NAT rules by these, in one transaction."""
+
+    rules: frozenset[SourceNatRule]
+
+    def __str__(self) -> str:
+        if not self.rules:
+            return "remove source NAT"
+        return "source NAT " + ", ".join(sorted(map(str, self.rules)))
+
+
+HostCommand = AddAddress | RemoveAddress | SetSysctl | SetSourceNat

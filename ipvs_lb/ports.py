@@ -1,0 +1,63 @@
+"""What the engine needs of the outside: the roles, and nothing about who plays them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Protocol
+
+from ipvs_lb.commands import Command
+from ipvs_lb.model.desired import Desired, Generation, GenerationSummary, Owned
+from ipvs_lb.model.host import HostCommand, HostState
+from ipvs_lb.model.table import KernelInfo, Statistics, Table
+
+
+class Kernel(Protocol):
+    """The IPVS of one network namespace. Calls block; every call raises KernelError and nothing else."""
+
+    def read(self) -> Table:
+        """The whole table with timeouts and daemons, services in the kernel's order."""
+        ...
+
+    def statistics(self) -> Statistics:
+        """The counters of every service and server."""
+        ...
+
+    def info(self) -> KernelInfo: ...
+
+    def execute(self, commands: Sequence[Command]) -> None:
+        """Carry out *commands* in order, in as few system calls as there can be.
+
+        Deleting what is gone, adding what is there and editing what has gone are brought to the wanted result.
+        Raises RefusedError naming each command the kernel refused; the others have been carried out.
+        """
+        ...
+
+
+class Host(Protocol):
+    """Addresses, source NAT and sysctls of one network namespace. Calls block and raise HostError only."""
+
+    def read(self, sysctls: Iterable[str] = ()) -> HostState: ...
+
+    def execute(self, command: HostCommand) -> None: ...
+
+
+class Store(Protocol):
+    """What survives a restart. Calls block and raise StoreError only."""
+
+    def owned(self) -> Owned: ...
+
+    def claim(self, owned: Owned) -> None:
+        """Add to what is ours, durably, before the kernel is touched."""
+        ...
+
+    def commit(self, desired: Desired, *, origin: str, now: float) -> GenerationSummary:
+        """Record *desired* as the newest generation; exactly that is ours from now on."""
+        ...
+
+    def generations(self) -> tuple[GenerationSummary, ...]:
+        """The kept generations, oldest first."""
+        ...
+
+    def generation(self, number: int) -> Generation:
+        """One kept generation. Raises UsageError naming those there are."""
+        ...
