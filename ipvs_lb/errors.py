@@ -70,12 +70,16 @@ class Refusal:
 
 
 class RefusedError(KernelError):
-    """The kernel refused commands of a batch; the others of that batch were carried out."""
+    """The kernel refused commands of a batch; the others were carried out.
 
-    def __init__(self, refusals: Sequence[Refusal]) -> None:
+    `outcome` tells what became of those others, where the caller knows.
+    """
+
+    def __init__(self, refusals: Sequence[Refusal], *, outcome: str | None = None) -> None:
         first = refusals[0]
         more = f" (and {len(refusals) - 1} more)" if len(refusals) > 1 else ""
-        super().__init__(f"{first.message}{more}", hint=first.hint)
+        after = f"; {outcome}" if outcome else ""
+        super().__init__(f"{first.message}{more}{after}", hint=first.hint)
         self.refusals = tuple(refusals)
 
 

@@ -47,7 +47,7 @@ class Store(Protocol):
     def owned(self) -> Owned: ...
 
     def claim(self, owned: Owned) -> None:
-        """Add to what is ours, durably, before the kernel is touched."""
+        """Make exactly *owned* ours, durably: called before the kernel is touched."""
         ...
 
     def commit(self, desired: Desired, *, origin: str, now: float) -> GenerationSummary:

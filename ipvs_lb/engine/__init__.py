@@ -1,0 +1,1 @@
+"""What turns decisions into changes of the kernel, and is alone in doing so."""

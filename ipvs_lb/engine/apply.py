@@ -1,0 +1,235 @@
+"""One transaction: from a configuration to a changed gateway, or back to where it was.
+
+Rules kept here:
+1. Only what the config declares or the store knows as ours is touched; `prune` is the exception.
+2. What will be ours is written down before the kernel is touched, so that a run killed half way
+   leaves nothing that the next run takes for somebody else's.
+3. New services are in the kernel before their VIPs appear; VIPs go before their services do.
+4. A refusal or an interruption takes everything back that was done.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence, Set
+from dataclasses import dataclass, replace
+
+from ipvs_lb import hostplan
+from ipvs_lb.commands import Command, DeleteServer, DeleteService, EditServer
+from ipvs_lb.errors import HostError, KernelError, LBError, RefusedError
+from ipvs_lb.model.config import Config
+from ipvs_lb.model.desired import (
+    Desired,
+    Generation,
+    GenerationSummary,
+    Owned,
+    SysctlNeed,
+    owned_by,
+)
+from ipvs_lb.model.host import HostCommand, HostState
+from ipvs_lb.model.table import Statistics, Table
+from ipvs_lb.plan import plan, stages
+from ipvs_lb.policy import Member, effective
+from ipvs_lb.ports import Host, Kernel, Store
+
+Progress = Callable[[int, int], None]
+
+SLICE = 4000
+"""Commands between two reports of progress; an interruption is noticed between two slices."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Change:
+    """What a run would do, and everything it was decided from.
+
+    `before` is our part of the live table, `foreign` the rest. `statistics` is filled when servers
+    or services lose traffic by the change.
+    """
+
+    desired: Desired
+    before: Table
+    foreign: Table
+    owned: Owned
+    host_state: HostState
+    commands: tuple[Command, ...] = ()
+    host_before: tuple[HostCommand, ...] = ()
+    host_after: tuple[HostCommand, ...] = ()
+    missing_sysctls: tuple[SysctlNeed, ...] = ()
+    statistics: Statistics | None = None
+
+    @property
+    def is_empty(self) -> bool:
+        """Nothing would be done to the kernel or the host."""
+        return not (self.commands or self.host_before or self.host_after)
+
+
+def prepare(
+    config: Config,
+    *,
+    kernel: Kernel,
+    host: Host,
+    store: Store,
+    down: Set[Member] = frozenset(),
+    prune: bool = False,
+) -> Change:
+    """What it takes to put *config* in force, without the members in *down*."""
+    table = effective(config, down)
+    needs = hostplan.sysctl_needs(config, table, frozenset())
+    state = host.read([*(need.name for need in needs), *hostplan.SYSCTLS])
+    rules = hostplan.source_nat_rules(config, table, state)
+    desired = Desired(
+        table=table,
+        vips=hostplan.place((vip for service in config.services for vip in service.vips), state),
+        source_nat=rules,
+        sysctls=hostplan.sysctl_needs(config, table, rules),
+        manage_sysctls=config.manage_sysctls,
+    )
+    return _compare(desired, state, kernel=kernel, store=store, prune=prune)
+
+
+def prepare_return(
+    generation: Generation, *, kernel: Kernel, host: Host, store: Store, prune: bool = False
+) -> Change:
+    """What it takes to put an earlier generation in force again."""
+    desired = generation.desired
+    state = host.read(need.name for need in desired.sysctls)
+    return _compare(desired, state, kernel=kernel, store=store, prune=prune)
+
+
+def _compare(
+    desired: Desired, state: HostState, *, kernel: Kernel, store: Store, prune: bool
+) -> Change:
+    owned, actual = store.owned(), kernel.read()
+    ours = owned if not prune else _everything(actual) | owned
+    desired = _with_daemons(desired, ours)
+    before, foreign = _divide(actual, ours | owned_by(desired))
+    commands = plan(before, desired.table)
+    host_before, host_after = hostplan.host_plan(state, desired, owned)
+    return Change(
+        desired=desired,
+        before=before,
+        foreign=foreign,
+        owned=owned,
+        host_state=state,
+        commands=commands,
+        host_before=host_before,
+        host_after=host_after,
+        missing_sysctls=hostplan.missing_sysctls(state, desired),
+        statistics=kernel.statistics() if _takes_away(commands) else None,
+    )
+
+
+def _everything(actual: Table) -> Owned:
+    return Owned(frozenset(actual.services), frozenset(), frozenset(actual.daemons or ()))
+
+
+def _with_daemons(desired: Desired, ours: Owned) -> Desired:
+    """A daemon of ours that is no longer wanted is to be stopped: say so."""
+    if desired.table.daemons is not None or not ours.daemons:
+        return desired
+    return replace(desired, table=replace(desired.table, daemons={}))
+
+
+def _divide(actual: Table, ours: Owned) -> tuple[Table, Table]:
+    """*actual* as our part and the foreign part; timeouts belong to both."""
+    mine, others = {}, {}
+    for key, value in actual.services.items():
+        (mine if key in ours.services else others)[key] = value
+    daemons = actual.daemons or {}
+    return (
+        Table(mine, actual.timeouts, {r: d for r, d in daemons.items() if r in ours.daemons}),
+        Table(others, actual.timeouts, {r: d for r, d in daemons.items() if r not in ours.daemons}),
+    )
+
+
+def _takes_away(commands: Sequence[Command]) -> bool:
+    return any(
+        isinstance(command, DeleteServer | DeleteService)
+        or (isinstance(command, EditServer) and command.server.weight == 0)
+        for command in commands
+    )
+
+
+def _silent(done: int, total: int) -> None:
+    """Progress nobody asked for."""
+
+
+def carry_out(
+    change: Change,
+    *,
+    kernel: Kernel,
+    host: Host,
+    store: Store,
+    origin: str,
+    now: float,
+    progress: Progress = _silent,
+) -> GenerationSummary | None:
+    """Put *change* in force and record it; None when it is in force and recorded already.
+
+    Raises RefusedError, KernelError or HostError after taking back what was done; the message says
+    so, or what could not be taken back. An interruption (KeyboardInterrupt) is passed on likewise.
+    """
+    if change.is_empty and _is_recorded(change, store):
+        return None
+    store.claim(change.owned | owned_by(change.desired))
+    try:
+        _execute(change, kernel, host, progress)
+    except (KernelError, HostError) as error:
+        raise _taken_back(error, change, kernel, host, store) from error
+    except KeyboardInterrupt:
+        _take_back(change, kernel, host, store)
+        raise
+    return store.commit(change.desired, origin=origin, now=now)
+
+
+def _is_recorded(change: Change, store: Store) -> bool:
+    newest = store.generations()[-1:]
+    return bool(newest) and store.generation(newest[0].number).desired == change.desired
+
+
+def _execute(change: Change, kernel: Kernel, host: Host, progress: Progress) -> None:
+    growing, shrinking = stages(change.commands)
+    total = len(change.commands)
+    _send(growing, kernel, progress, start=0, total=total)
+    for command in (*change.host_before, *change.host_after):
+        host.execute(command)
+    _send(shrinking, kernel, progress, start=len(growing), total=total)
+
+
+def _send(
+    commands: Sequence[Command], kernel: Kernel, progress: Progress, *, start: int, total: int
+) -> None:
+    for offset in range(0, len(commands), SLICE):
+        part = commands[offset : offset + SLICE]
+        kernel.execute(part)
+        progress(start + offset + len(part), total)
+
+
+def _taken_back(
+    error: KernelError | HostError, change: Change, kernel: Kernel, host: Host, store: Store
+) -> LBError:
+    """*error* as it is to be told once everything was taken back, or could not be."""
+    try:
+        _take_back(change, kernel, host, store)
+    except (KernelError, HostError) as failure:
+        return KernelError(
+            f"{error}; taking back what was done failed too: {failure}",
+            hint="see what is there with `ipvs-lb status`, then `ipvs-lb apply` again",
+        )
+    if isinstance(error, RefusedError):
+        return RefusedError(error.refusals, outcome="nothing was changed")
+    return type(error)(f"{error}; nothing was changed", hint=error.hint)
+
+
+def _take_back(change: Change, kernel: Kernel, host: Host, store: Store) -> None:
+    """Compare with what was, and put that in force: how far the run came does not matter."""
+    touched = Owned(
+        frozenset(change.before.services), daemons=frozenset(change.before.daemons or ())
+    )
+    present, _ = _divide(kernel.read(), touched | owned_by(change.desired))
+    growing, shrinking = stages(plan(present, change.before))
+    kernel.execute(growing)
+    done = (*change.host_before, *change.host_after)
+    for command in hostplan.undo(done, change.host_state):
+        host.execute(command)
+    kernel.execute(shrinking)
+    store.claim(change.owned)

@@ -1,0 +1,69 @@
+"""Builds the parts of a gateway and hands them over; nothing else knows all of them."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Set
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from ipvs_lb.engine.apply import Change, carry_out, prepare, prepare_return
+from ipvs_lb.model.config import Config
+from ipvs_lb.model.desired import GenerationSummary
+from ipvs_lb.policy import Member
+from ipvs_lb.ports import Host, Kernel, Store
+
+STATE_DIR = Path("/var/lib/ipvs-lb")
+
+
+@dataclass(frozen=True, slots=True)
+class Gateway:
+    """One gateway: the IPVS and the host of this network namespace, and what it remembers."""
+
+    kernel: Kernel
+    host: Host
+    store: Store
+
+    def plan(
+        self, config: Config, *, down: Set[Member] = frozenset(), prune: bool = False
+    ) -> Change:
+        """What `apply` would do, without doing it; *down* members are left out."""
+        return prepare(
+            config, kernel=self.kernel, host=self.host, store=self.store, down=down, prune=prune
+        )
+
+    def plan_return(self, generation: int) -> Change:
+        """What it takes to return to a kept generation. Raises UsageError when it is not kept."""
+        return prepare_return(
+            self.store.generation(generation), kernel=self.kernel, host=self.host, store=self.store
+        )
+
+    def apply(self, change: Change, *, origin: str = "python") -> GenerationSummary | None:
+        """Put *change* in force; None when there was nothing to do.
+
+        Raises RefusedError, KernelError or HostError after taking back what was done.
+        """
+        return carry_out(
+            change,
+            kernel=self.kernel,
+            host=self.host,
+            store=self.store,
+            origin=origin,
+            now=time.time(),
+        )
+
+
+@contextmanager
+def open_gateway(state_dir: Path = STATE_DIR) -> Iterator[Gateway]:
+    """The gateway this process runs on, in the network namespace it runs in.
+
+    Nothing is locked: hold `ipvs_lb.store.locked` from plan to apply when others may run.
+    Raises StoreError when *state_dir* cannot be used.
+    """
+    from ipvs_lb.addresses import LinuxHost
+    from ipvs_lb.netlink import NetlinkKernel
+    from ipvs_lb.store import SqliteStore
+
+    with NetlinkKernel() as kernel, SqliteStore(state_dir / "state.db") as store:
+        yield Gateway(kernel, LinuxHost(), store)
