@@ -157,6 +157,13 @@ Method = (
 )
 
 
+def method_name(method: Method) -> str:
+    """The word for *method* in configuration, metrics and messages: `tcp`, `https`."""
+    if isinstance(method, HttpCheck) and method.tls is not None:
+        return "https"
+    return type(method).__name__.removesuffix("Check").lower()
+
+
 class Via(enum.StrEnum):
     """The way a probe takes: straight to the server, or to the VIP through the forwarding path."""
 

@@ -1,0 +1,162 @@
+"""One execution of one health check: whatever happens becomes a `Result`, within the check's timeout."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from typing import assert_never
+
+from ipvs_lb.model.checks import (
+    AgentCheck,
+    DnsCheck,
+    ExecCheck,
+    FileCheck,
+    GrpcCheck,
+    HealthCheck,
+    HttpCheck,
+    Method,
+    MysqlCheck,
+    PingCheck,
+    PostgresCheck,
+    RedisCheck,
+    SmtpCheck,
+    TcpCheck,
+    TlsCheck,
+    UdpCheck,
+)
+from ipvs_lb.model.identity import NO_PORT
+from ipvs_lb.model.results import ErrorClass, Result, Target
+from ipvs_lb.probes.agent import probe_agent
+from ipvs_lb.probes.dns import probe_dns
+from ipvs_lb.probes.failures import ProbeFailure, os_failure, printable
+from ipvs_lb.probes.file import probe_file
+from ipvs_lb.probes.grpc import probe_grpc
+from ipvs_lb.probes.mysql import probe_mysql
+from ipvs_lb.probes.ping import probe_ping
+from ipvs_lb.probes.postgres import probe_postgres
+from ipvs_lb.probes.program import probe_exec
+from ipvs_lb.probes.redis import probe_redis
+from ipvs_lb.probes.smtp import probe_smtp
+from ipvs_lb.probes.tcp import probe_tcp
+from ipvs_lb.probes.tls import probe_tls, tls_failure
+from ipvs_lb.probes.udp import probe_udp
+from ipvs_lb.probes.web import probe_http
+from ipvs_lb.probes.wire import Finding, Stopwatch, Wire
+
+_NO_PORT_USED = (PingCheck, FileCheck)
+_NO_PORT_NEEDED = (*_NO_PORT_USED, ExecCheck)
+
+
+def resolve(check: HealthCheck, server: Target) -> Target:
+    """Where *check* of *server* really goes: its own address and port come before the server's.
+
+    Without a port where the method knows none, so that one ping serves all ports of a server.
+    """
+    port = server.port if check.port is None else check.port
+    return Target(
+        server.address if check.address is None else check.address,
+        NO_PORT if isinstance(check.method, _NO_PORT_USED) else port,
+    )
+
+
+async def probe(
+    check: HealthCheck, server: Target, *, clock: Callable[[], float] = time.monotonic
+) -> Result:
+    """The result of running *check* against *server* once.
+
+    Takes `check.timeout` seconds at most, plus, for a program that has to be killed, the kernel's time to do so.
+    Every failure is a result; only cancellation comes out as an exception.
+    """
+    watch = Stopwatch(clock)
+    wire = Wire(
+        target=resolve(check, server),
+        timeout=check.timeout,
+        watch=watch,
+        source=check.source,
+        mark=check.mark,
+    )
+    try:
+        found = await _run(check.method, wire)
+    except ProbeFailure as failure:
+        return Result(
+            error=failure.error,
+            detail=printable(failure.detail),
+            agent=failure.agent,
+            timings=watch.timings(),
+        )
+    return Result(
+        detail=printable(found.detail),
+        weight=found.weight,
+        agent=found.agent,
+        timings=watch.timings(),
+    )
+
+
+async def _run(method: Method, wire: Wire) -> Finding:
+    """Raises ProbeFailure and nothing else."""
+    if not wire.target.port and not isinstance(method, _NO_PORT_NEEDED):
+        raise ProbeFailure(ErrorClass.CHECK, "no port to probe: the check has to name one")
+    deadline = asyncio.timeout(wire.timeout)
+    try:
+        async with deadline:
+            return await _dispatch(method, wire)
+    except ssl.SSLError as error:
+        raise tls_failure(error) from error
+    except OSError as error:  # TimeoutError is one, of ours or of the kernel's
+        if deadline.expired():
+            detail = f"no result after {wire.timeout:g} s, while {wire.watch.doing}"
+            raise ProbeFailure(ErrorClass.TIMEOUT, detail) from error
+        raise os_failure(error, wire.watch.doing) from error
+
+
+async def _dispatch(method: Method, wire: Wire) -> Finding:  # noqa: C901, PLR0912  # one case per method
+    match method:
+        case TcpCheck():
+            return await probe_tcp(method, wire)
+        case HttpCheck():
+            return await probe_http(method, wire)
+        case TlsCheck():
+            return await probe_tls(method, wire)
+        case UdpCheck():
+            return await probe_udp(method, wire)
+        case DnsCheck():
+            return await probe_dns(method, wire)
+        case PingCheck():
+            return await probe_ping(method, wire)
+        case SmtpCheck():
+            return await probe_smtp(method, wire)
+        case GrpcCheck():
+            return await probe_grpc(method, wire)
+        case RedisCheck():
+            return await probe_redis(method, wire)
+        case MysqlCheck():
+            return await probe_mysql(method, wire)
+        case PostgresCheck():
+            return await probe_postgres(method, wire)
+        case ExecCheck():
+            return await probe_exec(method, wire)
+        case FileCheck():
+            return await probe_file(method, wire)
+        case AgentCheck():
+            return await probe_agent(method, wire)
+        case _:
+            assert_never(method)
+
+
+def same_probe(check: HealthCheck, server: Target) -> tuple[HealthCheck, Target]:
+    """The identity of a probe: equal for checks that differ only in when they run and how results are counted."""
+    target = resolve(check, server)
+    reference = HealthCheck(method=check.method)
+    content = replace(
+        check,
+        interval=reference.interval,
+        fast_interval=reference.fast_interval,
+        rise=reference.rise,
+        fall=reference.fall,
+        address=None,
+        port=None,
+    )
+    return content, target
