@@ -1,0 +1,90 @@
+"""What a client on a lab host sees: which server answers a request, a datagram, a stream."""
+
+from __future__ import annotations
+
+import socket
+from dataclasses import dataclass
+
+from ipvs_lb.errors import LabError
+from ipvs_lb.lab.hosts import Host
+
+_BUFFER = 65536
+_KINDS = {
+    "tcp": (socket.SOCK_STREAM, socket.IPPROTO_TCP),
+    "udp": (socket.SOCK_DGRAM, socket.IPPROTO_UDP),
+    "sctp": (socket.SOCK_STREAM, socket.IPPROTO_SCTP),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """An HTTP answer."""
+
+    status: int
+    text: str
+
+    @property
+    def server(self) -> str:
+        """The name of the server that answered: the first word it says."""
+        return self.text.partition("\n")[0].partition(" ")[0]
+
+
+def get(client: Host, url: str, *, timeout: float = 5.0) -> Answer:
+    """One GET on a connection of its own; *timeout* in seconds. Raises LabError when no answer comes."""
+    return client.call(_get, url, timeout)
+
+
+def servers_seen(client: Host, url: str, times: int, *, timeout: float = 5.0) -> tuple[str, ...]:
+    """Which server answered each of so many requests, one after the other. Raises LabError."""
+    return tuple(get(client, url, timeout=timeout).server for _ in range(times))
+
+
+def exchange(
+    client: Host,
+    protocol: str,
+    address: str,
+    port: int,
+    text: str = "hello",
+    *,
+    source: tuple[str, int] | None = None,
+    timeout: float = 5.0,
+) -> str:
+    """What an echo answers to *text* over tcp, udp or sctp: its name, a space, *text*.
+
+    *source* is the client's own address and port. Raises LabError when nothing comes within *timeout* seconds.
+    """
+    try:
+        return client.call(_exchange, protocol, (address, port), text.encode(), source, timeout)
+    except OSError as error:
+        raise LabError(f"{client.name}: {protocol} to {address} port {port}: {error}") from error
+
+
+def _get(url: str, timeout: float) -> Answer:
+    import requests
+
+    try:
+        with requests.Session() as session:
+            session.trust_env = False  # a proxy of the machine around the lab is not for the lab
+            session.headers["Connection"] = "close"
+            response = session.get(url, timeout=timeout)
+            return Answer(response.status_code, response.text)
+    except requests.RequestException as error:
+        raise LabError(f"GET {url}: {error}") from error
+
+
+def _exchange(
+    protocol: str,
+    target: tuple[str, int],
+    payload: bytes,
+    source: tuple[str, int] | None,
+    timeout: float,
+) -> str:
+    family = socket.AF_INET6 if ":" in target[0] else socket.AF_INET
+    with socket.socket(family, *_KINDS[protocol]) as connection:
+        connection.settimeout(timeout)
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if source is not None:
+            connection.bind(source)
+        connection.connect(target)
+        connection.sendall(payload)
+        return connection.recv(_BUFFER).decode()

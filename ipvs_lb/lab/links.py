@@ -1,0 +1,95 @@
+"""Links, addresses and routes of the namespace the calling thread is in, by pyroute2."""
+
+from __future__ import annotations
+
+import contextlib
+import ipaddress
+import os
+import socket
+from collections.abc import Iterator
+from typing import Any
+
+from ipvs_lb.errors import LabError
+
+_FAMILIES = {4: socket.AF_INET, 6: socket.AF_INET6}
+_IFA_F_NODAD = 0x02  # include/uapi/linux/if_addr.h
+
+
+def add_veth(name: str, peer_namespace: str, peer_name: str) -> None:
+    """A cable from here to an interface of another namespace."""
+    with _routes(f"cable {name}") as routes:
+        peer = {"ifname": peer_name, "net_ns_fd": peer_namespace}
+        routes.link("add", ifname=name, kind="veth", peer=peer)
+
+
+def add_bridge(name: str) -> None:
+    """A bridge that forwards at once, up."""
+    with _routes(f"bridge {name}") as routes:
+        routes.link("add", ifname=name, kind="bridge", br_forward_delay=0, br_stp_state=0)
+        routes.link("set", index=_index(routes, name), state="up")
+
+
+def join_bridge(name: str, bridge: str) -> None:
+    """Make an interface a port of a bridge, up."""
+    with _routes(f"port {name}") as routes:
+        routes.link("set", index=_index(routes, name), master=_index(routes, bridge), state="up")
+
+
+def set_up(name: str) -> None:
+    """Bring an interface up."""
+    with _routes(f"interface {name}") as routes:
+        routes.link("set", index=_index(routes, name), state="up")
+
+
+def set_down(name: str) -> None:
+    """Take an interface down, like pulling its cable."""
+    with _routes(f"interface {name}") as routes:
+        routes.link("set", index=_index(routes, name), state="down")
+
+
+def hardware_address(name: str) -> str:
+    """An interface's MAC address, `02:00:00:00:00:01`."""
+    with _routes(f"interface {name}") as routes:
+        (link,) = routes.get_links(_index(routes, name))
+        return str(link.get("address"))
+
+
+def add_address(name: str, text: str) -> None:
+    """Give an interface an address like `10.0.0.1/24`, usable at once."""
+    address = ipaddress.ip_interface(text)
+    with _routes(f"address {text} on {name}") as routes:
+        flags = {"flags": _IFA_F_NODAD} if address.version == 6 else {}  # noqa: PLR2004 - IP version
+        routes.addr(
+            "add",
+            index=_index(routes, name),
+            address=str(address.ip),
+            prefixlen=address.network.prefixlen,
+            **flags,
+        )
+
+
+def add_route(destination: str, via: str) -> None:
+    """Reach `default` or a network like `10.0.0.0/24` through a neighbour."""
+    family = _FAMILIES[ipaddress.ip_address(via).version]
+    with _routes(f"route {destination} via {via}") as routes:
+        routes.route("add", dst=destination, gateway=via, family=family)
+
+
+@contextlib.contextmanager
+def _routes(what: str) -> Iterator[Any]:  # pyroute2 has no types
+    """A route socket in the calling thread's namespace. The kernel's refusals become LabError."""
+    from pyroute2 import IPRoute
+    from pyroute2.netlink.exceptions import NetlinkError
+
+    try:
+        with IPRoute() as routes:
+            yield routes
+    except NetlinkError as error:
+        raise LabError(f"{what}: {os.strerror(error.code)}") from error
+
+
+def _index(routes: Any, name: str) -> int:  # pyroute2 has no types
+    found = routes.link_lookup(ifname=name)
+    if not found:
+        raise LabError(f"there is no interface {name}")
+    return int(found[0])

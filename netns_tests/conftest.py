@@ -1,0 +1,56 @@
+"""What the tests on a real kernel share: a fresh network, the walkthrough's network, and a clear word without IPVS."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from hypothesis import settings
+
+from ipvs_lb.lab import host, walkthrough
+from ipvs_lb.lab.network import Network
+from ipvs_lb.lab.walkthrough import Walkthrough
+
+settings.register_profile("guest", database=None, deadline=None)
+settings.load_profile("guest")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """A selection beside -m and -k, which are the caller's."""
+    parser.addoption("--nftables", choices=["with", "without", "only"], default="with")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out what this kernel is not meant for."""
+    choice = config.getoption("--nftables")
+    if choice == "with":
+        return
+    kept = [
+        item
+        for item in items
+        if (item.get_closest_marker("nftables") is None) == (choice == "without")
+    ]
+    config.hook.pytest_deselected(items=[item for item in items if item not in kept])
+    items[:] = kept
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtestloop(session: pytest.Session) -> None:
+    """End the run when there is no IPVS: a test that cannot run here is a failure, never a skip."""
+    if not session.config.option.collectonly and not host.has_ipvs():
+        pytest.exit(
+            "no IPVS here, or not root: run these as scripts/guest pytest netns_tests", returncode=1
+        )
+
+
+@pytest.fixture
+def network() -> Iterator[Network]:
+    """A network of its own, with nothing in it, undone after the test."""
+    with Network() as fresh:
+        yield fresh
+
+
+@pytest.fixture
+def lab(network: Network) -> Walkthrough:
+    """The walkthrough's network: client, gateway, two web servers; nothing balanced yet."""
+    return walkthrough.build(network)
