@@ -1,0 +1,1 @@
+"""Programs that measure ipvs_lb beside the tools it is compared with; see docs/benchmarks.md."""
