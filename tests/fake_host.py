@@ -1,0 +1,68 @@
+"""A host in memory that keeps the law of `ipvs_lb.ports.Host`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from typing import assert_never
+
+from ipvs_lb.errors import HostError
+from ipvs_lb.model.host import (
+    AddAddress,
+    HostCommand,
+    HostState,
+    InterfaceAddress,
+    RemoveAddress,
+    SetSourceNat,
+    SetSysctl,
+)
+
+
+class FakeHost:
+    """Starts with *state*; notes what was executed and announced. `refuse` fails those commands."""
+
+    def __init__(self, state: HostState | None = None) -> None:
+        self.state = state or HostState(interfaces=frozenset({"lo"}))
+        self.executed: list[HostCommand] = []
+        self.announced: list[InterfaceAddress] = []
+        self.refuse: Mapping[HostCommand, str] = {}
+
+    def read(self, sysctls: Iterable[str] = ()) -> HostState:
+        present = self.state.sysctls
+        return replace(self.state, sysctls={n: present[n] for n in sysctls if n in present})
+
+    def execute(self, command: HostCommand) -> None:
+        if command in self.refuse:
+            raise HostError(f"{command}: {self.refuse[command]}")
+        self.state = self._after(command)
+        self.executed.append(command)
+
+    def _after(self, command: HostCommand) -> HostState:
+        state = self.state
+        match command:
+            case AddAddress(place, announce):
+                return self._with(place, announce)
+            case RemoveAddress(place):
+                return replace(state, addresses=state.addresses - {place})
+            case SetSysctl(name, value, _):
+                if name not in state.sysctls:
+                    raise HostError(f"set sysctl {name}={value}: No such file or directory")
+                return replace(state, sysctls={**state.sysctls, name: value})
+            case SetSourceNat(rules):
+                return replace(state, source_nat=rules)
+            case _:
+                assert_never(command)
+
+    def _with(self, place: InterfaceAddress, announce: bool) -> HostState:
+        """IPv6 keeps an address once per interface: adding it with another prefix length does nothing."""
+        if place.interface not in self.state.interfaces:
+            raise HostError(f"add address {place}: No such device")
+        once = place.address.version == 6 and any(
+            (own.interface, own.address) == (place.interface, place.address)
+            for own in self.state.addresses
+        )
+        if once or place in self.state.addresses:
+            return self.state
+        if announce:
+            self.announced.append(place)
+        return replace(self.state, addresses=self.state.addresses | {place})
