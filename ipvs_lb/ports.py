@@ -42,7 +42,13 @@ class Host(Protocol):
 
 
 class Store(Protocol):
-    """What survives a restart. Calls block and raise StoreError only."""
+    """What survives a restart. Calls block and raise StoreError only.
+
+    `warnings` tells, in sentences for the operator, what calls so far found to be lost.
+    """
+
+    @property
+    def warnings(self) -> Sequence[str]: ...
 
     def owned(self) -> Owned: ...
 

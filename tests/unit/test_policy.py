@@ -24,7 +24,7 @@ from ipvs_lb.model.settings import (
     Tunnel,
 )
 from ipvs_lb.model.table import Table
-from ipvs_lb.policy import Member, effective
+from ipvs_lb.policy import Member, effective, members
 
 VIP = ip_address("10.0.0.16")
 HTTP = AddressKey(IPProtocol.TCP, VIP, Port(80))
@@ -45,9 +45,13 @@ def service(*servers, keys=(HTTP,), policy=None):
     )
 
 
+def down_members(declared, down):
+    return {Member(key, at) for key, at, one in members(declared) if one.name in down}
+
+
 def weights(declared, *down):
     """What the first key's servers weigh in the kernel, by last byte of their address."""
-    table = effective(Config(services=(declared,)), {Member("web", name) for name in down})
+    table = effective(Config(services=(declared,)), down_members(declared, down))
     servers = table.services[declared.keys[0]].servers
     return {int(key.address) & 255: settings.weight for key, settings in servers.items()}
 
@@ -138,8 +142,29 @@ def test_without_daemons_nothing_is_said_about_them():
     assert effective(Config()) == Table({}, None, None)
 
 
-def test_members_name_service_and_server():
-    assert str(Member("web", "a")) == "web/a"
+def test_a_server_that_fails_on_one_port_leaves_that_port_only():
+    declared = service(A, B, keys=(HTTP, HTTPS))
+    failing = {Member(HTTPS, ServerKey(B.address, Port(443)))}
+    table = effective(Config(services=(declared,)), failing)
+    assert len(table.services[HTTP].servers) == 2
+    assert list(table.services[HTTPS].servers) == [ServerKey(A.address, Port(443))]
+
+
+def test_members_are_named_as_the_kernel_names_them():
+    member = Member(HTTP, ServerKey(A.address, Port(80)))
+    assert str(member) == "10.0.0.4:80 of tcp/10.0.0.16:80"
+    assert member.order() < Member(HTTPS, ServerKey(A.address, Port(443))).order()
+
+
+def test_every_server_is_a_member_of_every_virtual_service():
+    assert [
+        (str(key), str(at), one.name) for key, at, one in members(service(A, B, keys=(HTTP, HTTPS)))
+    ] == [
+        ("tcp/10.0.0.16:80", "10.0.0.4:80", "a"),
+        ("tcp/10.0.0.16:80", "10.0.0.6:80", "b"),
+        ("tcp/10.0.0.16:443", "10.0.0.4:443", "a"),
+        ("tcp/10.0.0.16:443", "10.0.0.6:443", "b"),
+    ]
 
 
 servers = st.lists(
