@@ -1,0 +1,192 @@
+"""The Kernel port on generic netlink: IPVS of the network namespace it is opened in."""
+
+from __future__ import annotations
+
+import errno
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Self, TypeVar
+
+from ipvs_lb.commands import Command
+from ipvs_lb.errors import CodecError, KernelError, RefusedError
+from ipvs_lb.model.settings import SyncDaemon, SyncRole, Timeouts
+from ipvs_lb.model.table import KernelInfo, ServiceStatistics, Statistics, Table, VirtualService
+from ipvs_lb.netlink import daemons, requests, servers, services
+from ipvs_lb.netlink.attributes import Attributes
+from ipvs_lb.netlink.dumps import InterruptedDumpError, ServerDumps, messages, read_services
+from ipvs_lb.netlink.kernel_errors import refusal, unavailable
+from ipvs_lb.netlink.modules import Loader, MissingModules, modprobe
+from ipvs_lb.netlink.recovery import settle
+from ipvs_lb.netlink.transport import RECEIVE_BUFFER, LostAnswersError, Transport
+
+_READS = 5  # until the table is given up as changing all the time
+_ROUNDS = 3  # a command, its correction, and a correction of that
+_SMALL = 16  # commands whose refusals fit into any receive buffer
+
+Result = TypeVar("Result")
+
+
+class NetlinkKernel:
+    """IPVS of one network namespace. Safe to use from several threads; one call runs at a time."""
+
+    def __init__(self, *, load: Loader = modprobe, receive_buffer: int = RECEIVE_BUFFER) -> None:
+        self._transport = Transport(requests.FAMILY_NAME, receive_buffer=receive_buffer)
+        self._load = load
+        self._missing = MissingModules(load)
+        self._dumps = ServerDumps()
+        self._lock = threading.Lock()
+
+    def open(self) -> Self:
+        """Connect, in the network namespace of this thread, loading IPVS when it is missing.
+
+        Raises KernelError saying what to do when there is no IPVS, or no permission.
+        """
+        with self._lock, _translated():
+            self._connect()
+        return self
+
+    def close(self) -> None:
+        """Disconnect; the table stays as it is."""
+        self._transport.close()
+
+    def __enter__(self) -> Self:
+        return self.open()
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
+
+    def read(self) -> Table:
+        """The whole table with timeouts and daemons, services in the kernel's order. Raises KernelError."""
+        return self._complete(self._table)
+
+    def statistics(self) -> Statistics:
+        """The counters of every service and server. Raises KernelError."""
+        return self._complete(self._statistics)
+
+    def info(self) -> KernelInfo:
+        """The version and size of the kernel's IPVS. Raises KernelError."""
+        return self._complete(
+            lambda: daemons.decode_info(self._transport.ask(requests.GET_INFO).content)
+        )
+
+    def execute(self, commands: Sequence[Command]) -> None:
+        """Carry out *commands* in order, a thousand per system call.
+
+        Deleting what is gone, adding what is there and editing what has gone are brought to the wanted result.
+        Raises RefusedError naming each command the kernel refused; the others have been carried out.
+        """
+        with self._lock, _translated():
+            refused = self._execute(commands)
+        if refused:
+            raise RefusedError(
+                [refusal(commands[index], code) for index, code in sorted(refused.items())]
+            )
+
+    def _connect(self) -> None:
+        try:
+            self._transport.open()
+        except OSError:
+            # The first request after the module was loaded fails on some distributions, so ask again anyway.
+            self._load("ip_vs")
+            self._transport.open()
+
+    def _complete(self, read: Callable[[], Result]) -> Result:
+        """The result of *read*, again from the start while answers are lost or the table changes under it."""
+        with self._lock, _translated():
+            for _ in range(_READS - 1):
+                try:
+                    return read()
+                except (LostAnswersError, InterruptedDumpError):
+                    self._transport.open()
+            return read()
+
+    def _table(self) -> Table:
+        self._dumps.begin()
+        found = read_services(self._transport.dump(requests.GET_SERVICE))
+        return Table(
+            {
+                key: VirtualService(
+                    service,
+                    self._dumps.read(self._transport.dump(requests.get_servers(key)), key.family),
+                )
+                for key, service in found.items()
+            },
+            self._timeouts(),
+            self._daemons(),
+        )
+
+    def _timeouts(self) -> Timeouts:
+        return daemons.decode_timeouts(self._transport.ask(requests.GET_CONFIG).content)
+
+    def _daemons(self) -> dict[SyncRole, SyncDaemon]:
+        running = (
+            daemons.decode(content)
+            for content in self._contents(requests.GET_DAEMON, requests.DAEMON)
+        )
+        return {daemon.role: daemon for daemon in running if daemon is not None}
+
+    def _statistics(self) -> Statistics:
+        found = {}
+        for content in self._contents(requests.GET_SERVICE, requests.SERVICE):
+            counted = services.decode_counters(content)
+            if counted is not None:
+                key, traffic = counted
+                answers = self._contents(requests.get_servers(key), requests.SERVER)
+                found[key] = ServiceStatistics(
+                    traffic, dict(servers.decode_counters(answer, key.family) for answer in answers)
+                )
+        return found
+
+    def _contents(self, question: bytes, kind: int) -> list[bytes]:
+        """What stands in attribute *kind* of every message of a dump."""
+        return [
+            Attributes("answer", message.content).payload(kind)
+            for message in messages(self._transport.dump(question))
+        ]
+
+    def _execute(self, commands: Sequence[Command]) -> dict[int, int]:
+        """The errno of each refused command by its index."""
+        refused: dict[int, int] = {}
+        pending = list(enumerate(commands))
+        for _ in range(_ROUNDS):
+            sent = [command for _, command in pending]
+            outcome = settle(sent, self._send(sent), self._missing.provide)
+            refused |= {pending[index][0]: code for index, code in outcome.refused.items()}
+            pending = [(pending[index][0], command) for index, command in outcome.again]
+            if not pending:
+                return refused
+        return refused | {origin: errno.EAGAIN for origin, _ in pending}
+
+    def _send(self, commands: Sequence[Command]) -> dict[int, int]:
+        encode = requests.Encoder().encode
+        payloads = [encode(command) for command in commands]
+        try:
+            return self._transport.execute(payloads)
+        except LostAnswersError:
+            return self._send_carefully(payloads)
+
+    def _send_carefully(self, payloads: Sequence[bytes]) -> dict[int, int]:
+        """Everything once more in small batches: what worked before has the same result a second time."""
+        self._transport.open()
+        failed: dict[int, int] = {}
+        for start in range(0, len(payloads), _SMALL):
+            codes = self._transport.execute(payloads[start : start + _SMALL])
+            failed |= {start + index: code for index, code in codes.items()}
+        return failed
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
+    """Whatever goes wrong below becomes a KernelError."""
+    try:
+        yield
+    except CodecError as error:
+        raise KernelError(str(error), hint=error.hint) from error
+    except OSError as error:
+        raise unavailable(error) from error
+
+
+def open_kernel() -> NetlinkKernel:
+    """IPVS of this thread's network namespace, connected. Raises KernelError."""
+    return NetlinkKernel().open()
