@@ -26,7 +26,8 @@ from ipvs_lb.model.desired import (
     owned_by,
 )
 from ipvs_lb.model.host import HostCommand, HostState
-from ipvs_lb.model.table import Statistics, Table
+from ipvs_lb.model.identity import ServiceKey
+from ipvs_lb.model.table import Statistics, Table, VirtualService
 from ipvs_lb.plan import plan, stages
 from ipvs_lb.policy import Member, effective
 from ipvs_lb.ports import Host, Kernel, Store
@@ -131,7 +132,8 @@ def _with_daemons(desired: Desired, ours: Owned) -> Desired:
 
 def _divide(actual: Table, ours: Owned) -> tuple[Table, Table]:
     """*actual* as our part and the foreign part; timeouts belong to both."""
-    mine, others = {}, {}
+    mine: dict[ServiceKey, VirtualService] = {}
+    others: dict[ServiceKey, VirtualService] = {}
     for key, value in actual.services.items():
         (mine if key in ours.services else others)[key] = value
     daemons = actual.daemons or {}
