@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Protocol
 
 from ipvs_lb.commands import Command
 from ipvs_lb.model.desired import Desired, Generation, GenerationSummary, Owned
-from ipvs_lb.model.host import HostCommand, HostState
+from ipvs_lb.model.host import HostCommand, HostState, InterfaceAddress
+from ipvs_lb.model.probe import Probe
+from ipvs_lb.model.results import Result
 from ipvs_lb.model.table import KernelInfo, Statistics, Table
 
 
@@ -40,6 +42,12 @@ class Host(Protocol):
 
     def execute(self, command: HostCommand) -> None: ...
 
+    def probe_duplicates(
+        self, places: Iterable[InterfaceAddress], *, wait: float = 0.5
+    ) -> Mapping[InterfaceAddress, str]:
+        """The MAC addresses of other hosts that answer for *places*, within *wait* seconds."""
+        ...
+
 
 class Store(Protocol):
     """What survives a restart. Calls block and raise StoreError only.
@@ -66,4 +74,15 @@ class Store(Protocol):
 
     def generation(self, number: int) -> Generation:
         """One kept generation. Raises UsageError naming those there are."""
+        ...
+
+
+class Prober(Protocol):
+    """Executes probes on the running event loop."""
+
+    def start(self, probe: Probe, done: Callable[[Result], None]) -> Callable[[], None]:
+        """Begin one execution; *done* is called once, on the loop, when it is over.
+
+        The returned function gives it up: *done* is then not called any more.
+        """
         ...

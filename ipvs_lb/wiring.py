@@ -65,5 +65,9 @@ def open_gateway(state_dir: Path = STATE_DIR) -> Iterator[Gateway]:
     from ipvs_lb.netlink import NetlinkKernel
     from ipvs_lb.store import SqliteStore
 
-    with NetlinkKernel() as kernel, SqliteStore(state_dir / "state.db") as store:
-        yield Gateway(kernel, LinuxHost(), store)
+    with (
+        NetlinkKernel() as kernel,
+        LinuxHost() as host,
+        SqliteStore(state_dir / "state.db") as store,
+    ):
+        yield Gateway(kernel, host, store)

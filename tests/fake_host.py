@@ -19,17 +19,23 @@ from ipvs_lb.model.host import (
 
 
 class FakeHost:
-    """Starts with *state*; notes what was executed and announced. `refuse` fails those commands."""
+    """Starts with *state*; notes what was executed and announced. `refuse` fails those commands, `others` have addresses."""
 
     def __init__(self, state: HostState | None = None) -> None:
         self.state = state or HostState(interfaces=frozenset({"lo"}))
         self.executed: list[HostCommand] = []
         self.announced: list[InterfaceAddress] = []
         self.refuse: Mapping[HostCommand, str] = {}
+        self.others: Mapping[InterfaceAddress, str] = {}
 
     def read(self, sysctls: Iterable[str] = ()) -> HostState:
         present = self.state.sysctls
         return replace(self.state, sysctls={n: present[n] for n in sysctls if n in present})
+
+    def probe_duplicates(
+        self, places: Iterable[InterfaceAddress], *, wait: float = 0.5
+    ) -> Mapping[InterfaceAddress, str]:
+        return {place: self.others[place] for place in places if place in self.others}
 
     def execute(self, command: HostCommand) -> None:
         if command in self.refuse:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import signal
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,10 +15,12 @@ import click
 from ipvs_lb.cli.environment import Gateway, environment
 from ipvs_lb.cli.output import Format, echo_json, echo_warnings
 from ipvs_lb.cli.plan import HAS_CHANGES, show_plan
+from ipvs_lb.model.host import AddAddress
 
 if TYPE_CHECKING:
     from ipvs_lb.engine.apply import Change, Progress
     from ipvs_lb.model.desired import GenerationSummary
+    from ipvs_lb.ports import Host
     from ipvs_lb.serial import JSON
     from ipvs_lb.store.lock import Holder
 
@@ -52,7 +56,8 @@ def put_in_force(
     echo_warnings(gateway.store.warnings)
     if output_format is Format.TEXT:
         show_plan(change, output_format, everything=everything)
-    with _progress(len(change.commands)) as progress:
+    echo_warnings(_duplicates(change, gateway.host))
+    with _interruptible(), _progress(len(change.commands)) as progress:
         summary = carry_out(
             change,
             kernel=gateway.kernel,
@@ -63,6 +68,30 @@ def put_in_force(
             progress=progress,
         )
     _tell(change, summary, output_format, extra or {})
+
+
+def _duplicates(change: Change, host: Host) -> Iterator[str]:
+    """What other hosts on the links have of the VIPs that are to be added."""
+    places = [step.place for step in change.host_before if isinstance(step, AddAddress)]
+    for place, mac in host.probe_duplicates(places).items() if places else ():
+        yield f"{place.address} is answered by {mac} on {place.interface}: another host has it too"
+
+
+@contextmanager
+def _interruptible() -> Iterator[None]:
+    """Being told to stop (SIGTERM) is taken like Ctrl-C: what was done is taken back."""
+
+    def stop(_number: int, _frame: object) -> None:
+        raise KeyboardInterrupt
+
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def only_show(change: Change, gateway: Gateway, output_format: Format, *, everything: bool) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from ipvs_lb.commands import AddServer
+from ipvs_lb.model.host import InterfaceAddress
 from ipvs_lb.model.identity import AddressKey, IPProtocol, Port, ServerKey
 from ipvs_lb.model.results import ErrorClass
 from ipvs_lb.model.settings import Server, Service
@@ -274,3 +275,12 @@ def test_the_generations_are_listed(applied_twice: Box) -> None:
 
 def test_an_empty_list_says_so(box: Box) -> None:
     assert box.run("rollback", "--list").stdout == "Nothing has been applied yet.\n"
+
+
+def test_a_vip_that_another_host_answers_for_is_told(box: Box) -> None:
+    place = InterfaceAddress("eth0", ip_address("10.0.0.16"), 32)
+    box.host.others = {place: "02:00:00:00:00:09"}
+    result = box.run("apply", "-c", "lb.yaml")
+    assert result.exit_code == 0
+    assert "10.0.0.16 is answered by 02:00:00:00:00:09 on eth0" in result.stderr
+    assert place in box.host.state.addresses
