@@ -23,12 +23,11 @@ class Probe:
     check: HealthCheck
     target: Target
     through: ServiceKey | None = None
-    _hash: int = field(init=False, repr=False, compare=False)
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "_hash", hash((self.check, self.target, self.through)))
+    _hash: int = field(default=0, init=False, repr=False, compare=False)
 
     def __hash__(self) -> int:
+        if not self._hash:
+            object.__setattr__(self, "_hash", hash((self.check, self.target, self.through)))
         return self._hash
 
 

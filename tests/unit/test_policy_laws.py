@@ -45,7 +45,7 @@ from tests.unit.policy_world import (
 )
 
 ALTERNATE = replace(HTTP, port=Port(8080))
-LAW = settings(deadline=None, max_examples=40)
+LAW = settings(deadline=None, max_examples=25)
 PING = HealthCheck(method=PingCheck())
 CHECKS = st.sampled_from([(), (TCP,), (TCP, PING)])
 maybe = st.none
@@ -62,7 +62,7 @@ servers = st.lists(
         disabled=st.sampled_from([False, False, False, True]),
     ),
     unique_by=lambda one: one.name,
-    max_size=6,
+    max_size=4,
 )
 policies = st.fixed_dictionaries(
     {

@@ -88,7 +88,7 @@ rules = st.builds(
 )
 desireds = st.builds(
     Desired,
-    table=tables,
+    table=tables(),
     vips=st.lists(st.builds(PlacedVip, places, st.booleans()), max_size=3).map(tuple),
     source_nat=st.frozensets(rules, max_size=3),
     sysctls=st.lists(st.builds(SysctlNeed, st.text(), st.text(), st.text()), max_size=3).map(tuple),
@@ -108,7 +108,7 @@ def through_text(value: Any) -> Any:
     return json.loads(json.dumps(value))
 
 
-@given(tables)
+@given(tables())
 def test_a_table_comes_back_as_it_was_in_its_order(table: Table) -> None:
     back = table_from_json(through_text(table_to_json(table)))
     assert back == table
