@@ -8,6 +8,7 @@ from __future__ import annotations
 import itertools
 import sys
 import tempfile
+import textwrap
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -68,13 +69,13 @@ def play(config: Path, console: Console) -> bool:
     with Network() as network, tempfile.TemporaryDirectory() as folder:
         console.print("[bold]1. The network[/]: client, gateway, server-1, server-2, as namespaces")
         lab = walkthrough.build(network)
-        console.print(f"[dim]{escape(_picture())}[/]")
+        console.print(f"[dim]{escape(_indented(_picture()))}[/]")
         console.print(f"[bold]2. On the gateway[/]: ipvs-lb apply --config {config}")
         _apply(lab, config, Path(folder), console)
         console.print(f"[bold]3. The client asks[/], {REQUESTS} times each")
         results = [_ask(lab, question, console) for question in QUESTIONS]
         console.print("[bold]4. The kernel's table[/] on the gateway: ipvsadm -Ln")
-        console.print(_table(lab, Path(folder)), highlight=False, markup=False)
+        console.print(_indented(_table(lab, Path(folder))), markup=False)
     return all(results)
 
 
@@ -96,16 +97,20 @@ def main() -> int:
     return 0
 
 
+def _indented(text: str) -> str:
+    return textwrap.indent(text, "   ")
+
+
 def _picture() -> str:
     text = (walkthrough.__doc__ or "").partition("\n")[2]
-    return text.strip("\n")
+    return textwrap.dedent(text).strip("\n")
 
 
 def _apply(lab: Walkthrough, config: Path, folder: Path, console: Console) -> None:
     wanted = folder / "demo.yaml"
     wanted.write_text(_WITH_FLOATING_IP.format(config=config, floating_ip=FLOATING_IP))
     done = _ipvs_lb(lab, "apply", "--config", str(wanted), "--state-dir", str(folder / "state"))
-    console.print(done, highlight=False, markup=False)
+    console.print(_indented(done), markup=False)
 
 
 def _ipvs_lb(lab: Walkthrough, *arguments: str) -> str:

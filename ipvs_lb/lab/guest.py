@@ -147,7 +147,7 @@ def _run_here(command: Sequence[str], timeout: float) -> int:
 def _run_in_guest(
     plan_boot: Callable[[Job], Boot], command: Sequence[str], timeout: float, memory: str
 ) -> int:
-    folder = Path(tempfile.mkdtemp(prefix="ipvs-lb-guest-"))
+    folder = Path(tempfile.mkdtemp(prefix="ipvs-lb-guest-", dir=_visible_folder()))
     try:
         status = _boot_and_watch(plan_boot, folder, command, timeout, memory)
     except GuestError:
@@ -158,6 +158,13 @@ def _run_in_guest(
         raise
     shutil.rmtree(folder)
     return status
+
+
+def _visible_folder() -> str:
+    """A folder for temporary files that is the same folder inside a guest (see guest_init.sh)."""
+    usual = tempfile.gettempdir()
+    is_covered = Path(usual).resolve().parts[1:2] in {("dev",), ("etc",), ("run",), ("var",)}
+    return "/tmp" if is_covered else usual  # noqa: S108 - mkdtemp makes a private folder in it
 
 
 def _boot_and_watch(
@@ -208,7 +215,8 @@ def _write_job(folder: Path, command: Sequence[str]) -> None:
     (folder / "cwd").write_text(str(cwd))
     shutil.copy(_GUEST_INIT, folder / "init")
     if sys.stdout.isatty() and sys.stderr.isatty():
-        (folder / "terminal").touch()
+        size = shutil.get_terminal_size()
+        (folder / "terminal").write_text(f"cols {size.columns} rows {size.lines}")
 
 
 def _start(
@@ -307,13 +315,3 @@ def _remove_all_but_console(folder: Path) -> None:
             shutil.rmtree(path)
         else:
             path.unlink()
-
-
-def describe(kind: Kind) -> str:
-    """One line for the person waiting."""
-    names = {
-        Kind.HOST: "this machine's own kernel",
-        Kind.UML: "user-mode Linux",
-        Kind.QEMU: "QEMU",
-    }
-    return names[kind]

@@ -48,6 +48,8 @@ stty -F "$out" raw
 stty -F "$err" raw
 : >"$job/started"
 if [ -e "$job/terminal" ]; then
+    # shellcheck disable=SC2046 # words for stty
+    stty -F "$out" $(cat "$job/terminal")
     setsid --wait bash "$job/command" </dev/null >"$out" 2>"$err"
     status=$?
 else

@@ -73,4 +73,4 @@ def _accelerator() -> tuple[str, ...]:
     has_kvm = re.search(r"^flags\b.*\b(vmx|svm)\b", flags, re.MULTILINE) is not None
     if has_kvm and os.access("/dev/kvm", os.R_OK | os.W_OK):
         return ("-accel", "kvm", "-cpu", "host")
-    return ("-accel", "tcg,thread=multi", "-cpu", "Nehalem,+rdrand")
+    return ("-accel", "tcg,thread=multi", "-cpu", "max,la57=off")

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator, Sequence
-from functools import cache
+from functools import lru_cache
 from struct import Struct
 
 from ipvs_lb.errors import KernelError
@@ -41,13 +41,13 @@ class InterruptedDumpError(KernelError):
         super().__init__("the table changed while it was read")
 
 
-@cache
+@lru_cache(maxsize=256)
 def _essence(size: int, count: int) -> Struct:
     """What names and sets the servers of *count* records, without sequence numbers and counters."""
     return Struct("=" + f"8s8x92s24x8s{size - _FIXED}x" * count)
 
 
-@cache
+@lru_cache(maxsize=256)
 def _fine(size: int) -> Struct:
     """A record as: head, address, port, settings, family, each with its attribute header."""
     return Struct(f"=8s12x4s4s16s4s2s2x56s24x4sH2x{size - _FIXED}x")
@@ -98,7 +98,7 @@ class ServerDumps:
 
     def _datagram(self, datagram: bytes, service_family: Family) -> Servers:
         size = int.from_bytes(datagram[:4], sys.byteorder)
-        if size < _FIXED or len(datagram) % size:
+        if size < _FIXED or size % 4 or len(datagram) % size:
             return _one_by_one(datagram, service_family)
         seen = b"".join(_essence(size, len(datagram) // size).unpack(datagram))
         found = self._now.get(seen) or self._before.get(seen)

@@ -98,7 +98,7 @@ class NetlinkKernel:
                 try:
                     return read()
                 except (LostAnswersError, InterruptedDumpError):
-                    self._transport.open()
+                    self._transport.drain()
             return read()
 
     def _table(self) -> Table:
@@ -168,7 +168,7 @@ class NetlinkKernel:
 
     def _send_carefully(self, payloads: Sequence[bytes]) -> dict[int, int]:
         """Everything once more in small batches: what worked before has the same result a second time."""
-        self._transport.open()
+        self._transport.drain()
         failed: dict[int, int] = {}
         for start in range(0, len(payloads), _SMALL):
             codes = self._transport.execute(payloads[start : start + _SMALL])

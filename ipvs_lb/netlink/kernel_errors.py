@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+from ipaddress import IPv4Address, IPv6Address
 
 from ipvs_lb.commands import (
     AddServer,
@@ -12,12 +13,15 @@ from ipvs_lb.commands import (
     DeleteServer,
     EditServer,
     EditService,
+    SetTimeouts,
     StartDaemon,
     ZeroCounters,
 )
 from ipvs_lb.errors import KernelError, Refusal
-from ipvs_lb.model.identity import AddressKey
+from ipvs_lb.model.identity import AddressKey, IPAddress
 from ipvs_lb.model.settings import Forwarding, Server, Service, TunnelType
+
+_BROADCAST = IPv4Address("255.255.255.255")
 
 NOT_PERMITTED = "run as root or grant CAP_NET_ADMIN"
 NO_IPVS = (
@@ -50,6 +54,10 @@ def _explain(command: Command, code: int) -> tuple[str, str | None]:
             return _explain_service(command, service, code)
         case ((AddServer(_, _, server) | EditServer(_, _, server)), _):
             return _explain_server(command, server, code)
+        case _, errno.EAGAIN:
+            return "the table keeps being changed by someone else", "ipvs-lb status"
+        case SetTimeouts(), errno.EINVAL:
+            return "out of range", "at most 2147483 seconds (2**31 / HZ of this kernel)"
         case StartDaemon(daemon), _:
             return _explain_daemon(daemon.interface, code)
         case ((DeleteServer() | ZeroCounters()), (errno.ESRCH | errno.ENOENT)):
@@ -72,7 +80,7 @@ def _explain_service(
         case errno.EPROTONOSUPPORT:
             return _no_protocol(command)
         case errno.EINVAL:
-            hint = "port 0 needs persistence; an IPv6 granularity is 1 to 128"
+            hint = "an IPv6 granularity is a prefix length of 1 to 128"
             return "the kernel finds these settings invalid", hint
         case errno.ENOMEM:
             return "the kernel has no memory left", None
@@ -108,13 +116,22 @@ def _explain_server(
 
 def _invalid_server(command: AddServer | EditServer, server: Server) -> str:
     tunnel = server.tunnel
+    if not _is_unicast(command.server_key.address):
+        return "the address has to be a unicast address"
     if tunnel and tunnel.type is TunnelType.GUE and not tunnel.port:
         return "a gue tunnel needs a port"
     if command.server_key.family is not command.key.family:
         if server.forwarding is not Forwarding.TUNNEL:
             return "a server of the other address family can only be reached by tunnel"
         return "a server of the other address family cannot be used while a sync daemon runs"
-    return "the address has to be a unicast address"
+    return "ipvs-lb validate"
+
+
+def _is_unicast(address: IPAddress) -> bool:
+    """As net/netfilter/ipvs/ip_vs_ctl.c has it: no IPv6 link-local and no mapped address either."""
+    if isinstance(address, IPv6Address) and (address.is_link_local or address.ipv4_mapped):
+        return False
+    return not (address.is_multicast or address.is_unspecified or address == _BROADCAST)
 
 
 def _explain_daemon(interface: str, code: int) -> tuple[str, str | None]:
@@ -122,7 +139,10 @@ def _explain_daemon(interface: str, code: int) -> tuple[str, str | None]:
         case errno.ENODEV:
             return f"no interface {interface}", "ip link show"
         case errno.EINVAL:
-            hint = "no server may be of another address family than its service while it runs"
+            hint = (
+                "the interface must be able to multicast, the group be a multicast address, the sync id 0 to 255, "
+                "and every server of its service's address family"
+            )
             return "the kernel finds these settings invalid", hint
         case errno.EADDRNOTAVAIL:
             return f"interface {interface} has no usable address", f"ip addr show dev {interface}"

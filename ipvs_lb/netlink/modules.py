@@ -8,7 +8,6 @@ from __future__ import annotations
 import os
 import re
 import shutil
-import subprocess
 from collections.abc import Callable
 
 from ipvs_lb.commands import AddService, Command, EditService
@@ -26,6 +25,8 @@ def modprobe(name: str) -> bool:
     program = shutil.which("modprobe", path=f"{_SYSTEM_PATH}:{os.environ.get('PATH', '')}")
     if program is None or not _NAME.fullmatch(name):
         return False
+    import subprocess
+
     try:
         done = subprocess.run(  # noqa: S603  # no shell, and the name is one of IPVS's
             [program, "--quiet", name], check=False, capture_output=True, timeout=_PATIENCE

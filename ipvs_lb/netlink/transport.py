@@ -27,7 +27,7 @@ _DONE = Struct("=IH").pack(20, messages.DONE)
 
 
 class LostAnswersError(KernelError):
-    """The receive buffer ran over: answers are missing, and the socket has to be opened again."""
+    """The receive buffer ran over: answers are missing. `drain` before the next exchange."""
 
 
 class Transport:
@@ -61,6 +61,17 @@ class Transport:
         if self._socket is not None:
             self._socket.close()
             self._socket = None
+
+    def drain(self) -> None:
+        """Read away what is left of an exchange that was given up, so that the next one starts clean."""
+        while True:
+            try:
+                self._opened().recv_into(self._buffer, 0, socket.MSG_DONTWAIT)
+            except BlockingIOError:
+                return
+            except OSError as error:
+                if error.errno != errno.ENOBUFS:
+                    raise
 
     def ask(self, payload: bytes) -> Message:
         """The one answer to a question that is no dump. Raises LostAnswersError."""

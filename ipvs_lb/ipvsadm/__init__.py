@@ -1,0 +1,1 @@
+"""The language of ipvsadm: what its `-S` writes and its `-R` reads."""

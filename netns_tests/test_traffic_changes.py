@@ -1,0 +1,192 @@
+"""Clients that are connected do not notice a change of what does not concern them, whoever made the table."""
+
+from __future__ import annotations
+
+import threading
+from contextlib import contextmanager
+
+import pytest
+
+from ipvs_lb.commands import AddServer, AddService, DeleteServer, EditServer, EditService
+from ipvs_lb.errors import LabError
+from ipvs_lb.lab.network import Network
+from netns_tests.balance import (
+    EMPTY,
+    ONE,
+    SERVERS,
+    THREE,
+    TWO,
+    Balancer,
+    Conversation,
+    alternates,
+    answered,
+    build,
+    config,
+    new_vip,
+    reset,
+    server,
+    service,
+    share,
+)
+
+
+@pytest.fixture(scope="module")
+def bench():
+    with Network() as network:
+        yield build(network)
+
+
+@pytest.fixture
+def balancer(bench, tmp_path):
+    balancer = Balancer(bench.gateway, tmp_path)
+    yield balancer
+    reset(balancer)
+
+
+@pytest.fixture
+def vip():
+    return new_vip()
+
+
+def test_a_connection_survives_every_change_that_keeps_its_server(bench, balancer, vip):
+    balancer.apply(config(service(vip, ONE, TWO)))
+    with on(bench, vip, "server-1") as talk:
+        for changed in (
+            service(vip, ONE, server(TWO, weight=7)),
+            service(vip, ONE),
+            service(vip, ONE, THREE),
+            service(vip, server(ONE, weight=5), THREE),
+            service(vip, ONE, scheduler="lc"),
+            service(vip, ONE, scheduler="wrr", persistence="60s"),
+            service(vip, ONE, ports=[80, 443]),
+            service(vip, ONE, ports=[80, 443]),
+        ):
+            balancer.apply(config(changed))
+            assert talk.ask() == "server-1"
+
+
+@contextmanager
+def on(bench, vip, name):
+    """A conversation with the server of that name."""
+    for _ in SERVERS:
+        with Conversation(bench.outsider, vip) as talk:
+            if talk.server == name:
+                yield talk
+                return
+    raise AssertionError(f"no connection to {name}")
+
+
+def test_weight_0_keeps_connections_and_gives_no_new_ones(bench, balancer, vip):
+    balancer.apply(config(service(vip, ONE, TWO)))
+    with on(bench, vip, "server-1") as talk:
+        balancer.apply(config(service(vip, server(ONE, weight=0), TWO)))
+        assert share(bench.seen(vip, 3)) == {"server-2": 3}
+        assert talk.ask() == "server-1"
+
+
+def test_a_connection_resumes_when_its_server_returns(bench, balancer, vip):
+    balancer.apply(config(service(vip, ONE, TWO)))
+    with on(bench, vip, "server-1") as talk:
+        balancer.apply(config(service(vip, TWO)))
+        balancer.apply(config(service(vip, ONE, TWO)))
+        assert talk.ask() == "server-1"
+
+
+def test_no_request_fails_while_the_servers_are_exchanged(bench, balancer, vip):
+    balancer.apply(config(service(vip, ONE)))
+    answers, failures = [], []
+    enough = threading.Event()
+
+    def ask_until_told():
+        while not enough.is_set():
+            try:
+                answers.append(answered(bench.outsider, vip))
+            except LabError as error:
+                failures.append(error)
+
+    client = threading.Thread(target=ask_until_told)
+    client.start()
+    try:
+        for servers in ((TWO,), (THREE,), (ONE,), (TWO, THREE), (ONE,)):
+            balancer.apply(config(service(vip, *servers)))
+    finally:
+        enough.set()
+        client.join()
+    assert failures == []
+    assert set(answers) <= {"server-1", "server-2", "server-3"}
+    assert bench.seen(vip, 1) == ["server-1"]
+
+
+def written_by_hand(balancer, vip):
+    """A table by ipvsadm, and the VIP as an operator adds it."""
+    balancer.host.run(["ip", "address", "add", f"{vip}/32", "dev", "eth1"])
+    balancer.ipvsadm("-A", "-t", f"{vip}:80", "-s", "rr")
+    balancer.ipvsadm("-a", "-t", f"{vip}:80", "-r", f"{ONE}:80", "-m", "-w", "1")
+    balancer.ipvsadm("-a", "-t", f"{vip}:80", "-r", f"{TWO}:80", "-m", "-w", "9")
+
+
+def test_adopting_a_table_of_ipvsadm_changes_only_what_differs(bench, balancer, vip):
+    written_by_hand(balancer, vip)
+    with on(bench, vip, "server-1") as talk:
+        change = balancer.apply(config(service(vip, ONE, TWO, THREE)))
+        (key,) = change.desired.table.services
+        assert [(type(c), c.key, str(c.server_key.address)) for c in change.commands] == [
+            (AddServer, key, THREE),
+            (EditServer, key, TWO),
+        ]
+        assert change.foreign.services == {}
+        assert talk.ask() == "server-1"
+    assert set(bench.seen(vip, 6)) == {"server-1", "server-2", "server-3"}
+    balancer.apply(EMPTY)
+    assert balancer.rules() == [], "what was adopted is ours"
+
+
+def test_adopting_what_is_as_wanted_sends_the_kernel_nothing(balancer, vip):
+    written_by_hand(balancer, vip)
+    change = balancer.apply(config(service(vip, ONE, server(TWO, weight=9))))
+    assert change.commands == ()
+
+
+def edit(balancer, vip):
+    balancer.ipvsadm("-e", "-t", f"{vip}:80", "-r", f"{ONE}:80", "-m", "-w", "0")
+
+
+def edit_service(balancer, vip):
+    balancer.ipvsadm("-E", "-t", f"{vip}:80", "-s", "lc", "-p", "60")
+
+
+def delete(balancer, vip):
+    balancer.ipvsadm("-d", "-t", f"{vip}:80", "-r", f"{ONE}:80")
+
+
+def add(balancer, vip):
+    balancer.ipvsadm("-a", "-t", f"{vip}:80", "-r", f"{THREE}:80", "-m")
+
+
+def clear(balancer, _vip):
+    balancer.ipvsadm("-C")
+
+
+@pytest.mark.parametrize(
+    ("meddle", "repairs"),
+    [
+        (edit, [EditServer]),
+        (edit_service, [EditService]),
+        (delete, [AddServer]),
+        (add, [DeleteServer]),
+        (clear, [AddService, AddServer, AddServer]),
+    ],
+)
+def test_apply_repairs_what_ipvsadm_did_and_connections_go_on(
+    bench, balancer, vip, meddle, repairs
+):
+    wanted = config(service(vip, ONE, TWO))
+    balancer.apply(wanted)
+    rules = balancer.rules()
+    with on(bench, vip, "server-1") as talk:
+        meddle(balancer, vip)
+        assert balancer.rules() != rules
+        assert [type(command) for command in balancer.apply(wanted).commands] == repairs
+        assert sorted(balancer.rules()) == sorted(rules)
+        assert talk.ask() == "server-1"
+    assert alternates(bench.seen(vip, 4))
