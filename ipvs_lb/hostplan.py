@@ -224,10 +224,19 @@ def host_plan(
     before += [RemoveAddress(place) for place in _sorted(replaced)]
     before += _additions(state, desired, owned)
     gone = (owned.addresses & state.addresses) - wanted - replaced
-    after: list[HostCommand] = [RemoveAddress(place) for place in _sorted(gone)]
+    kept = _handed_over(desired)
+    after: list[HostCommand] = [
+        RemoveAddress(place) for place in _sorted(gone) if place.address not in kept
+    ]
     if state.source_nat - desired.source_nat:
         after.append(SetSourceNat(desired.source_nat))
     return tuple(before), tuple(after)
+
+
+def _handed_over(desired: Desired) -> set[IPAddress]:
+    """The addresses that services answer on and that are somebody else's to remove: they are not `managed`."""
+    answering = {key.address for key in desired.table.services if isinstance(key, AddressKey)}
+    return answering - {vip.place.address for vip in desired.vips}
 
 
 def _additions(state: HostState, desired: Desired, owned: Owned) -> Iterator[AddAddress]:

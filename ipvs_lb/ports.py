@@ -38,7 +38,11 @@ class Kernel(Protocol):
 class Host(Protocol):
     """Addresses, source NAT and sysctls of one network namespace. Calls block and raise HostError only."""
 
-    def read(self, sysctls: Iterable[str] = ()) -> HostState: ...
+    def read(
+        self, sysctls: Iterable[str] = (), *, links: bool = True, source_nat: bool = True
+    ) -> HostState:
+        """The state now; without *links* no interfaces and addresses, which cost most to ask for."""
+        ...
 
     def execute(self, command: HostCommand) -> None: ...
 
@@ -74,6 +78,18 @@ class Store(Protocol):
 
     def generation(self, number: int) -> Generation:
         """One kept generation. Raises UsageError naming those there are."""
+        ...
+
+
+class Records(Protocol):
+    """Named texts that survive a restart. Calls block and raise StoreError only."""
+
+    def records(self) -> dict[str, str]:
+        """All of them; a store that was damaged has none, and says so in its warnings."""
+        ...
+
+    def record(self, changes: Mapping[str, str | None]) -> None:
+        """Write texts and, where the text is None, forget them: all or nothing, durably."""
         ...
 
 

@@ -28,9 +28,16 @@ class FakeHost:
         self.refuse: Mapping[HostCommand, str] = {}
         self.others: Mapping[InterfaceAddress, str] = {}
 
-    def read(self, sysctls: Iterable[str] = ()) -> HostState:
+    def read(
+        self, sysctls: Iterable[str] = (), *, links: bool = True, source_nat: bool = True
+    ) -> HostState:
         present = self.state.sysctls
-        return replace(self.state, sysctls={n: present[n] for n in sysctls if n in present})
+        return HostState(
+            interfaces=self.state.interfaces if links else frozenset(),
+            addresses=self.state.addresses if links else frozenset(),
+            source_nat=self.state.source_nat if source_nat else frozenset(),
+            sysctls={name: present[name] for name in sysctls if name in present},
+        )
 
     def probe_duplicates(
         self, places: Iterable[InterfaceAddress], *, wait: float = 0.5

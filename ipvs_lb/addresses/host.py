@@ -8,7 +8,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self, assert_never
 
-from ipvs_lb.addresses import duplicates, links, nftables
+from ipvs_lb.addresses import duplicates, nftables
+from ipvs_lb.addresses import links as rtnetlink
 from ipvs_lb.addresses import sysctls as parameters
 from ipvs_lb.addresses.announce import Announcer, Repetition, Warn
 from ipvs_lb.model.host import (
@@ -54,12 +55,14 @@ class LinuxHost:
         if kind is None:
             self.repeat_announcements()
 
-    def read(self, sysctls: Iterable[str] = ()) -> HostState:
+    def read(
+        self, sysctls: Iterable[str] = (), *, links: bool = True, source_nat: bool = True
+    ) -> HostState:
         """Interfaces, addresses, our source-NAT rules and the named sysctls. Raises HostError."""
         return HostState(
-            interfaces=links.interfaces(),
-            addresses=links.addresses(),
-            source_nat=nftables.read(),
+            interfaces=rtnetlink.interfaces() if links else frozenset(),
+            addresses=rtnetlink.addresses() if links else frozenset(),
+            source_nat=nftables.read() if source_nat else frozenset(),
             sysctls=parameters.read(sysctls, self._proc_sys),
         )
 
@@ -67,11 +70,11 @@ class LinuxHost:
         """Carry out *command*; what is so already is fine. Raises HostError."""
         match command:
             case AddAddress(place, announce):
-                if links.add(place) and announce:
+                if rtnetlink.add(place) and announce:
                     self._announcer.announce([place])
             case RemoveAddress(place):
                 self._announcer.forget(place)
-                links.remove(place, self._proc_sys)
+                rtnetlink.remove(place, self._proc_sys)
             case SetSysctl(name, value, _):
                 parameters.write(name, value, self._proc_sys)
             case SetSourceNat(rules):

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 APPLY_SCHEMA = "ipvs_lb/apply/1"
 MUCH = 2000
 """Commands from which on progress is shown."""
+_STOPS = (signal.SIGINT, signal.SIGTERM)
 
 
 @contextmanager
@@ -79,19 +80,22 @@ def _duplicates(change: Change, host: Host) -> Iterator[str]:
 
 @contextmanager
 def _interruptible() -> Iterator[None]:
-    """Being told to stop (SIGTERM) is taken like Ctrl-C: what was done is taken back."""
+    """The first Ctrl-C or SIGTERM has what was done taken back; further ones do not interrupt that."""
 
     def stop(_number: int, _frame: object) -> None:
+        for number in _STOPS:
+            signal.signal(number, signal.SIG_IGN)
         raise KeyboardInterrupt
 
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    before = signal.signal(signal.SIGTERM, stop)
+    before = {number: signal.signal(number, stop) for number in _STOPS}
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def only_show(change: Change, gateway: Gateway, output_format: Format, *, everything: bool) -> None:

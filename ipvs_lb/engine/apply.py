@@ -25,7 +25,7 @@ from ipvs_lb.model.desired import (
     SysctlNeed,
     owned_by,
 )
-from ipvs_lb.model.host import HostCommand, HostState
+from ipvs_lb.model.host import HostCommand, HostState, SourceNat
 from ipvs_lb.model.identity import ServiceKey
 from ipvs_lb.model.table import Statistics, Table, VirtualService
 from ipvs_lb.plan import plan, stages
@@ -73,9 +73,14 @@ def prepare(
     prune: bool = False,
 ) -> Change:
     """What it takes to put *config* in force, without the members in *down*."""
-    table = effective(config, down)
-    needs = hostplan.sysctl_needs(config, table, frozenset())
-    state = host.read([*(need.name for need in needs), *hostplan.SYSCTLS])
+    table, owned = effective(config, down), store.owned()
+    has_nat = any(service.source_nat is not SourceNat.OFF for service in config.services)
+    has_vips = any(vip.managed for service in config.services for vip in service.vips)
+    state = host.read(
+        hostplan.SYSCTLS,
+        links=has_vips or has_nat or bool(owned.addresses),
+        source_nat=has_nat or owned.source_nat,
+    )
     rules = hostplan.source_nat_rules(config, table, state)
     desired = Desired(
         table=table,
@@ -84,22 +89,22 @@ def prepare(
         sysctls=hostplan.sysctl_needs(config, table, rules),
         manage_sysctls=config.manage_sysctls,
     )
-    return _compare(desired, state, kernel=kernel, store=store, prune=prune)
+    return _compare(desired, state, owned, kernel=kernel, prune=prune)
 
 
 def prepare_return(
     generation: Generation, *, kernel: Kernel, host: Host, store: Store, prune: bool = False
 ) -> Change:
     """What it takes to put an earlier generation in force again."""
-    desired = generation.desired
+    desired, owned = generation.desired, store.owned()
     state = host.read(need.name for need in desired.sysctls)
-    return _compare(desired, state, kernel=kernel, store=store, prune=prune)
+    return _compare(desired, state, owned, kernel=kernel, prune=prune)
 
 
 def _compare(
-    desired: Desired, state: HostState, *, kernel: Kernel, store: Store, prune: bool
+    desired: Desired, state: HostState, owned: Owned, *, kernel: Kernel, prune: bool
 ) -> Change:
-    owned, actual = store.owned(), kernel.read()
+    actual = kernel.read()
     ours = owned if not prune else _everything(actual) | owned
     desired = _with_daemons(desired, ours)
     before, foreign = _divide(actual, ours | owned_by(desired))

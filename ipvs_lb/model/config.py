@@ -118,6 +118,21 @@ class DeclaredService:
     origin: str = ""
 
 
+class Drift(enum.StrEnum):
+    """What is done about changes that others made to what is ours."""
+
+    REPAIR = "repair"
+    REPORT = "report"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DaemonSettings:
+    """How the daemon works: seconds between two comparisons with the kernel, and what follows from a difference."""
+
+    reconcile_interval: float = 10.0
+    drift: Drift = Drift.REPAIR
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Config:
     """The whole declaration. `sync_daemons` empty and `timeouts` None declare nothing about them."""
@@ -126,3 +141,4 @@ class Config:
     timeouts: Timeouts | None = None
     sync_daemons: tuple[SyncDaemon, ...] = ()
     manage_sysctls: bool = False
+    daemon: DaemonSettings = DaemonSettings()  # frozen, so sharing one is safe

@@ -45,12 +45,14 @@ class Owned:
     services: frozenset[ServiceKey] = frozenset()
     addresses: frozenset[InterfaceAddress] = frozenset()
     daemons: frozenset[SyncRole] = frozenset()
+    source_nat: bool = False
 
     def __or__(self, other: Owned) -> Owned:
         return Owned(
             self.services | other.services,
             self.addresses | other.addresses,
             self.daemons | other.daemons,
+            self.source_nat or other.source_nat,
         )
 
 
@@ -60,6 +62,7 @@ def owned_by(desired: Desired) -> Owned:
         frozenset(desired.table.services),
         frozenset(vip.place for vip in desired.vips),
         frozenset(desired.table.daemons or ()),
+        bool(desired.source_nat),
     )
 
 

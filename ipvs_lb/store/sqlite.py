@@ -152,11 +152,18 @@ def _rows(owned: Owned) -> Iterator[_Row]:
         for place in owned.addresses
     )
     yield from (("sync_daemon", role.name) for role in owned.daemons)
+    if owned.source_nat:
+        yield "source_nat", ""
 
 
 def _owned(connection: sqlite3.Connection) -> Owned:
     rows: Iterable[_Row] = connection.execute("SELECT kind, what FROM owned").fetchall()
-    by_kind: dict[str, list[str]] = {"service": [], "address": [], "sync_daemon": []}
+    by_kind: dict[str, list[str]] = {
+        "service": [],
+        "address": [],
+        "sync_daemon": [],
+        "source_nat": [],
+    }
     try:
         for kind, what in rows:
             by_kind[kind].append(what)
@@ -164,6 +171,7 @@ def _owned(connection: sqlite3.Connection) -> Owned:
             frozenset(map(parse_service_key, by_kind["service"])),
             frozenset(map(_parse_place, by_kind["address"])),
             frozenset(SyncRole[name] for name in by_kind["sync_daemon"]),
+            bool(by_kind["source_nat"]),
         )
     except (KeyError, ValueError) as problem:
         raise DamagedError(f"unknown entry: {problem}") from problem
