@@ -53,20 +53,31 @@ def assemble(documents: Sequence[Document], problems: Problems) -> Config:
     if not isinstance(root, RootForm):
         root = RootForm(version=1)
     context = _context(documents, problems)
-    written = [
-        found
-        for spot, raw in _entries(documents, problems)
-        if (found := service(raw, spot, context, problems)) is not None
-    ]
     seen = _Seen()
-    for one in written:
-        _refuse_again(one, seen, problems)
+    written = list(_written(documents, context, seen, problems))
     return Config(
         services=tuple(_with_settled_vips(one.declared, seen.vips) for one in written),
         timeouts=_timeouts(root.timeouts) if root.timeouts else None,
         sync_daemons=_daemons(root, documents, written, problems),
         manage_sysctls=root.manage_sysctls,
     )
+
+
+def _written(
+    documents: Sequence[Document], context: Context, seen: _Seen, problems: Problems
+) -> Iterator[WrittenService]:
+    """Every service that can be told; no more once there are too many rows."""
+    for spot, raw in _entries(documents, problems):
+        one = service(raw, spot, context, problems)
+        if one is None:
+            continue
+        yield one
+        seen.rows += len(one.declared.keys) * (1 + len(one.declared.servers))
+        if seen.rows > MAX_ROWS:
+            what = f"with this service the kernel's table has more than {MAX_ROWS} rows"
+            spot.note(problems, what)
+            return
+        _refuse_again(one, seen, problems)
 
 
 def _context(documents: Sequence[Document], problems: Problems) -> Context:
@@ -171,16 +182,6 @@ def _refuse_again(one: WrittenService, seen: _Seen, problems: Problems) -> None:
         if vip != written.vip:
             what = f"address {vip.address} has other settings at {where.place()}"
             written.spot.note(problems, what)
-    _count_rows(one, seen, problems)
-
-
-def _count_rows(one: WrittenService, seen: _Seen, problems: Problems) -> None:
-    before = seen.rows
-    seen.rows += len(one.declared.keys) * (1 + len(one.declared.servers))
-    if before <= MAX_ROWS < seen.rows:
-        one.spot.note(
-            problems, f"with this service the kernel's table has more than {MAX_ROWS} rows"
-        )
 
 
 def _with_settled_vips(

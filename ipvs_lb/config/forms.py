@@ -228,7 +228,8 @@ class ServiceSettings(PolicySettings):
         description="Flags of the scheduler: sh-* with sh, mh-* with mh, flag-1 to flag-3 with any.",
     )
     forwarding: ForwardingMethod = Field(
-        default=Forwarding.MASQ, description="How packets reach the servers."
+        default=Forwarding.MASQ,
+        description="How packets reach the servers; `local` is what the kernel makes of a server that is the gateway itself.",
     )
     tunnel: Annotated[TunnelForm | None, Given()] = Field(
         default=None, description="Encapsulation of servers with forwarding tunnel. Default: ipip."

@@ -356,3 +356,22 @@ def test_an_alias_bomb_is_refused_at_once() -> None:
     ]
     with pytest.raises(ConfigError, match="<string>:7:8: document: more than 2000000 values"):
         loads("\n".join(levels))
+
+
+def test_a_short_text_cannot_mean_millions_of_rows() -> None:
+    servers = ", ".join(f"{{address: 10.0.0.{host}}}" for host in range(1, 201))
+    text = f"version: 1\npools: {{p: {{servers: [{servers}]}}}}\nservices:\n" + "".join(
+        f"  - {{name: s{host}, vip: 10.1.0.{host}, ports: 1-65535, pool: p}}\n"
+        for host in range(1, 201)
+    )
+    with pytest.raises(ConfigError) as refused:
+        loads(text, name="lb.yaml")
+    assert refused.value.problems == (
+        "lb.yaml:4:5: services.0: with this service the kernel's table has more than 2000000 rows",
+    )
+
+
+def test_lines_may_end_as_on_other_systems() -> None:
+    text = (CONFIG / "example.yaml").read_text()
+    for ending in ("\r\n", "\r"):
+        assert loads(text.replace("\n", ending)) == loads(text)

@@ -36,6 +36,7 @@ from ipvs_lb.model.settings import (
 )
 from ipvs_lb.model.table import Table, VirtualService
 from ipvs_lb.policy import effective
+from tests.strategies import tables as any_tables
 
 ipv4 = st.integers(0x0A000001, 0x0AFFFFFF).map(IPv4Address)
 ipv6 = st.integers(0x20010DB8 << 96, (0x20010DB9 << 96) - 1).map(IPv6Address)
@@ -153,6 +154,15 @@ def test_a_rendered_table_means_itself(table: Table) -> None:
     assert effective(config) == table
     assert not any(vip.managed for service in config.services for vip in service.vips)
     assert not any(server.checks for service in config.services for server in service.servers)
+
+
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(any_tables())
+def test_any_table_renders_to_a_configuration_that_loads(table: Table) -> None:
+    """What is not left out means itself."""
+    means = effective(loads(render(table), environ={}))
+    assert means.services.items() <= table.services.items()
+    assert means.timeouts in {None, table.timeouts}
 
 
 KEY = AddressKey(IPProtocol.TCP, IPv4Address("10.0.0.16"), Port(80))
