@@ -59,6 +59,11 @@ def place(vips: Iterable[Vip], state: HostState) -> tuple[PlacedVip, ...]:
     return tuple(PlacedVip(where, announce) for where, announce in placed.items())
 
 
+def unmanaged(vips: Iterable[Vip]) -> frozenset[IPAddress]:
+    """The addresses that others add and remove: one that was ours before is left to them."""
+    return frozenset(vip.address for vip in vips if not vip.managed)
+
+
 def _place_one(vip: Vip, state: HostState) -> InterfaceAddress:
     if vip.interface is not None and vip.interface not in state.interfaces:
         raise HostError(
@@ -224,19 +229,12 @@ def host_plan(
     before += [RemoveAddress(place) for place in _sorted(replaced)]
     before += _additions(state, desired, owned)
     gone = (owned.addresses & state.addresses) - wanted - replaced
-    kept = _handed_over(desired)
     after: list[HostCommand] = [
-        RemoveAddress(place) for place in _sorted(gone) if place.address not in kept
+        RemoveAddress(place) for place in _sorted(gone) if place.address not in desired.unmanaged
     ]
     if state.source_nat - desired.source_nat:
         after.append(SetSourceNat(desired.source_nat))
     return tuple(before), tuple(after)
-
-
-def _handed_over(desired: Desired) -> set[IPAddress]:
-    """The addresses that services answer on and that are somebody else's to remove: they are not `managed`."""
-    answering = {key.address for key in desired.table.services if isinstance(key, AddressKey)}
-    return answering - {vip.place.address for vip in desired.vips}
 
 
 def _additions(state: HostState, desired: Desired, owned: Owned) -> Iterator[AddAddress]:

@@ -46,6 +46,10 @@ class Host(Protocol):
 
     def execute(self, command: HostCommand) -> None: ...
 
+    def announce(self, places: Iterable[InterfaceAddress]) -> None:
+        """Tell the links once more where these addresses are."""
+        ...
+
     def probe_duplicates(
         self, places: Iterable[InterfaceAddress], *, wait: float = 0.5
     ) -> Mapping[InterfaceAddress, str]:

@@ -39,6 +39,9 @@ class FakeHost:
             sysctls={name: present[name] for name in sysctls if name in present},
         )
 
+    def announce(self, places: Iterable[InterfaceAddress]) -> None:
+        self.announced.extend(places)
+
     def probe_duplicates(
         self, places: Iterable[InterfaceAddress], *, wait: float = 0.5
     ) -> Mapping[InterfaceAddress, str]:

@@ -17,8 +17,9 @@ from ipvs_lb.commands import (
     perform,
 )
 from ipvs_lb.errors import KernelError, Refusal, RefusedError
-from ipvs_lb.model.settings import Timeouts
-from ipvs_lb.model.table import KernelInfo, Statistics, Table
+from ipvs_lb.model.counters import ServerCounters
+from ipvs_lb.model.settings import SCHEDULERS, Timeouts
+from ipvs_lb.model.table import KernelInfo, ServiceStatistics, Statistics, Table, VirtualService
 
 TIMEOUTS = Timeouts(tcp=900, tcp_fin=120, udp=300)
 
@@ -40,7 +41,10 @@ class FakeKernel:
 
     def statistics(self) -> Statistics:
         self._check()
-        return self.counters
+        return {
+            key: self.counters.get(key) or _zeros(virtual)
+            for key, virtual in self.table.services.items()
+        }
 
     def info(self) -> KernelInfo:
         self._check()
@@ -53,7 +57,7 @@ class FakeKernel:
             code = self.refuse.get(command) or self._perform(command)
             if code:
                 message = f"{command}: {os.strerror(code)}"
-                refusals.append(Refusal(command, code, message, "ipvs-lb status"))
+                refusals.append(Refusal(command, code, message, _hint(command)))
             else:
                 self.executed.append(command)
         if refusals:
@@ -65,6 +69,8 @@ class FakeKernel:
 
     def _perform(self, command: Command) -> int:
         """The errno of what cannot be brought to the wanted result, else 0."""
+        if _has_unknown_scheduler(command):
+            return errno.ENOENT
         try:
             self.table = perform(self.table, command)
         except FileExistsError:
@@ -84,6 +90,23 @@ class FakeKernel:
             case _:
                 return errno.ESRCH
         return 0
+
+
+def _hint(command: Command) -> str:
+    if isinstance(command, AddService | EditService):
+        return f"modprobe ip_vs_{command.service.scheduler}"
+    return "ipvs-lb status"
+
+
+def _zeros(virtual: VirtualService) -> ServiceStatistics:
+    return ServiceStatistics(servers={key: ServerCounters() for key in virtual.servers})
+
+
+def _has_unknown_scheduler(command: Command) -> bool:
+    return (
+        isinstance(command, AddService | EditService)
+        and command.service.scheduler not in SCHEDULERS
+    )
 
 
 def _as_edit(command: Command) -> Command:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from ipvs_lb.errors import UsageError
 from ipvs_lb.model.desired import Desired, Generation, GenerationSummary, Owned, owned_by
 
@@ -14,6 +16,7 @@ class MemoryStore:
         self.claims: list[Owned] = []
         self._owned = Owned()
         self._generations: list[Generation] = []
+        self.texts: dict[str, str] = {}
 
     def owned(self) -> Owned:
         return self._owned
@@ -41,3 +44,13 @@ class MemoryStore:
         if not 0 < number <= len(self._generations):
             raise UsageError(f"there is no generation {number}")
         return self._generations[number - 1]
+
+    def records(self) -> dict[str, str]:
+        return dict(self.texts)
+
+    def record(self, changes: Mapping[str, str | None]) -> None:
+        for name, text in changes.items():
+            if text is None:
+                self.texts.pop(name, None)
+            else:
+                self.texts[name] = text

@@ -75,7 +75,8 @@ def prepare(
     """What it takes to put *config* in force, without the members in *down*."""
     table, owned = effective(config, down), store.owned()
     has_nat = any(service.source_nat is not SourceNat.OFF for service in config.services)
-    has_vips = any(vip.managed for service in config.services for vip in service.vips)
+    vips = [vip for service in config.services for vip in service.vips]
+    has_vips = any(vip.managed for vip in vips)
     state = host.read(
         hostplan.SYSCTLS,
         links=has_vips or has_nat or bool(owned.addresses),
@@ -84,10 +85,11 @@ def prepare(
     rules = hostplan.source_nat_rules(config, table, state)
     desired = Desired(
         table=table,
-        vips=hostplan.place((vip for service in config.services for vip in service.vips), state),
+        vips=hostplan.place(vips, state),
         source_nat=rules,
         sysctls=hostplan.sysctl_needs(config, table, rules),
         manage_sysctls=config.manage_sysctls,
+        unmanaged=hostplan.unmanaged(vips),
     )
     return _compare(desired, state, owned, kernel=kernel, prune=prune)
 

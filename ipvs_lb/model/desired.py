@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from ipvs_lb.model.host import InterfaceAddress, SourceNatRule
-from ipvs_lb.model.identity import ServiceKey
+from ipvs_lb.model.identity import IPAddress, ServiceKey
 from ipvs_lb.model.settings import SyncRole
 from ipvs_lb.model.table import Table
 
@@ -29,13 +29,17 @@ class SysctlNeed:
 
 @dataclass(frozen=True, slots=True)
 class Desired:
-    """The wanted state of one gateway: the table and what surrounds it."""
+    """The wanted state of one gateway: the table and what surrounds it.
+
+    `unmanaged` addresses are answered on, and are somebody else's to add and to remove.
+    """
 
     table: Table = field(default_factory=Table)
     vips: tuple[PlacedVip, ...] = ()
     source_nat: frozenset[SourceNatRule] = frozenset()
     sysctls: tuple[SysctlNeed, ...] = ()
     manage_sysctls: bool = False
+    unmanaged: frozenset[IPAddress] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)

@@ -70,6 +70,7 @@ def desired_to_json(desired: Desired) -> dict[str, JSON]:
         "source_nat": source_nat_to_json(desired.source_nat),
         "sysctls": [sysctl_to_json(need) for need in desired.sysctls],
         "manage_sysctls": desired.manage_sysctls,
+        "unmanaged": sorted(map(str, desired.unmanaged)),
     }
 
 
@@ -82,6 +83,7 @@ def desired_from_json(value: JSON) -> Desired:
         source_nat=frozenset(field(source, "source_nat", array_of(_rule_from_json))),
         sysctls=tuple(field(source, "sysctls", array_of(_sysctl_from_json))),
         manage_sysctls=field(source, "manage_sysctls", flag),
+        unmanaged=frozenset(field(source, "unmanaged", array_of(address))),
     )
 
 

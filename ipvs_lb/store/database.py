@@ -38,7 +38,13 @@ def _create(connection: sqlite3.Connection) -> None:
     connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
 
 
-MIGRATIONS: tuple[Migration, ...] = (_create,)
+def _add_records(connection: sqlite3.Connection) -> None:
+    connection.execute(
+        "CREATE TABLE records (name TEXT PRIMARY KEY, text TEXT NOT NULL) WITHOUT ROWID"
+    )
+
+
+MIGRATIONS: tuple[Migration, ...] = (_create, _add_records)
 """The n-th one takes a file from version n to n + 1; the file's version is SQLite's user_version."""
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import sqlite3
 import zlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from ipaddress import ip_interface
 from pathlib import Path
@@ -25,6 +25,7 @@ from ipvs_lb.store.database import DamagedError, reading, set_aside, writing
 
 FILE_NAME = "state.db"
 KEPT_GENERATIONS = 20
+_WITH_RECORDS = 2  # the file's version from which on there are records
 
 T = TypeVar("T")
 
@@ -92,6 +93,22 @@ class SqliteStore:
         if row is None:
             raise _no_such(number, self.generations())
         return Generation(summary=_summary(row[:5]), desired=self._unpacked(number, row[5]))
+
+    def records(self) -> dict[str, str]:
+        """Every named text that is kept. Raises StoreError."""
+        return self._read(_records, {})
+
+    def record(self, changes: Mapping[str, str | None]) -> None:
+        """Write texts, and forget those that are None, in one transaction. Raises StoreError."""
+        with self._change() as connection:
+            connection.executemany(
+                "DELETE FROM records WHERE name = ?",
+                [(name,) for name, text in changes.items() if text is None],
+            )
+            connection.executemany(
+                "INSERT OR REPLACE INTO records (name, text) VALUES (?, ?)",
+                [(name, text) for name, text in changes.items() if text is not None],
+            )
 
     def _unpacked(self, number: int, packed: bytes) -> Desired:
         try:
@@ -175,6 +192,12 @@ def _owned(connection: sqlite3.Connection) -> Owned:
         )
     except (KeyError, ValueError) as problem:
         raise DamagedError(f"unknown entry: {problem}") from problem
+
+
+def _records(connection: sqlite3.Connection) -> dict[str, str]:
+    if connection.execute("PRAGMA user_version").fetchone()[0] < _WITH_RECORDS:
+        return {}
+    return dict(connection.execute("SELECT name, text FROM records").fetchall())
 
 
 def _parse_place(text: str) -> InterfaceAddress:

@@ -3,6 +3,7 @@
 import errno
 from dataclasses import replace
 from ipaddress import ip_address
+from typing import Any
 
 import pytest
 
@@ -59,7 +60,7 @@ class Box:
         self.kernel = FakeKernel(Table({THEIRS: FOREIGN} if foreign else {}))
         self.host = FakeHost(state)
         self.store = MemoryStore()
-        self.parts = {"kernel": self.kernel, "host": self.host, "store": self.store}
+        self.parts: dict[str, Any] = {"kernel": self.kernel, "host": self.host, "store": self.store}
 
     def plan(self, *services, prune=False, down=frozenset(), **settings):
         config = Config(services=services, **settings)
@@ -211,15 +212,24 @@ def test_what_cannot_be_taken_back_is_told():
     box.kernel.refuse = {DeleteServer(WEB, A): errno.EINVAL, DeleteServer(WEB, B): errno.EBUSY}
     with pytest.raises(KernelError, match="taking back what was done failed too") as caught:
         box.do(change)
-    assert "ipvs-lb apply" in caught.value.hint
+    assert "ipvs-lb apply" in str(caught.value.hint)
 
 
 def test_vips_appear_after_their_services_and_go_before_them():
+    log: list[object] = []
+
+    class LoggingKernel(FakeKernel):
+        def execute(self, commands):
+            log.extend(commands)
+            super().execute(commands)
+
+    class LoggingHost(FakeHost):
+        def execute(self, command):
+            log.append(command)
+            super().execute(command)
+
     box = Box()
-    log = []
-    run_kernel, run_host = box.kernel.execute, box.host.execute
-    box.kernel.execute = lambda commands: (log.extend(commands), run_kernel(commands))
-    box.host.execute = lambda command: (log.append(command), run_host(command))
+    box.parts |= {"kernel": LoggingKernel(), "host": LoggingHost()}
     box.apply(web(4))
     box.apply()
     assert [type(step) for step in log] == [

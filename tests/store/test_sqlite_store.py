@@ -155,7 +155,7 @@ def test_a_file_of_a_newer_version_is_refused_and_stays(used: Path) -> None:
     connection.close()
     store = SqliteStore(used)
     for call in (store.owned, lambda: store.claim(OURS)):
-        with pytest.raises(StoreError, match=r"state version 99, expected at most 1"):
+        with pytest.raises(StoreError, match=r"state version 99, expected at most 2"):
             call()
     assert aside(used) == []
 
@@ -169,7 +169,7 @@ def test_an_older_file_is_migrated_in_the_transaction_of_the_first_change(used: 
         connection.execute("INSERT INTO notes VALUES ('new')")
     with sqlite3.connect(used) as connection:
         assert connection.execute("SELECT text FROM notes").fetchall() == [("new",)]
-        assert connection.execute("PRAGMA user_version").fetchone() == (2,)
+        assert connection.execute("PRAGMA user_version").fetchone() == (3,)
         assert connection.execute("SELECT count(*) FROM generations").fetchone() == (1,)
     connection.close()
 
@@ -239,3 +239,20 @@ def test_a_writer_killed_at_any_moment_leaves_a_whole_state(path: Path) -> None:
             len(store.generation(k.number).desired.table.services) == k.services for k in kept
         )
         assert len(owned.services) in {newest, newest + 1}
+
+
+def test_records_are_kept_replaced_and_forgotten(used: Path) -> None:
+    store = SqliteStore(used)
+    store.record({"health/a": "1", "health/b": "2"})
+    store.record({"health/a": None, "health/b": "3", "health/none": None})
+    assert SqliteStore(used).records() == {"health/b": "3"}
+
+
+def test_a_file_from_before_there_were_records_has_none(tmp_path: Path) -> None:
+    path = tmp_path / "state.db"
+    with database.writing(path, database.MIGRATIONS[:1]):
+        pass
+    store = SqliteStore(path)
+    assert store.records() == {}
+    store.record({"a": "1"})
+    assert store.records() == {"a": "1"}

@@ -15,6 +15,7 @@ from ipvs_lb.hostplan import (
     source_nat_rules,
     sysctl_needs,
     undo,
+    unmanaged,
 )
 from ipvs_lb.model.config import Config, DeclaredServer, DeclaredService
 from ipvs_lb.model.desired import Desired, Owned, PlacedVip, SysctlNeed, owned_by
@@ -486,3 +487,10 @@ def follow(host, stages):
     for commands in stages:
         for command in commands:
             host.execute(command)
+
+
+def test_an_address_that_is_no_longer_managed_is_left_to_its_new_owner():
+    vip = Vip(address=HERE.address, managed=False)
+    desired = Desired(unmanaged=unmanaged([vip, Vip(address=ip_address("10.0.0.99"))]))
+    assert desired.unmanaged == {HERE.address}
+    assert host_plan(having(HERE), desired, owning(HERE)) == ((), ())

@@ -93,6 +93,7 @@ desireds = st.builds(
     source_nat=st.frozensets(rules, max_size=3),
     sysctls=st.lists(st.builds(SysctlNeed, st.text(), st.text(), st.text()), max_size=3).map(tuple),
     manage_sysctls=st.booleans(),
+    unmanaged=st.frozensets(st.ip_addresses(), max_size=2),
 )
 summaries = st.builds(
     GenerationSummary,

@@ -1,0 +1,95 @@
+"""The last outcomes of one probe, in little memory: ten thousand probes remember twenty each."""
+
+from __future__ import annotations
+
+from array import array
+from dataclasses import replace
+
+from ipvs_lb.engine.control import Outcome
+from ipvs_lb.model.results import Result, Timings
+
+_NOT_REACHED = -1.0
+_FIELDS = 5  # when it ended, then the four timings
+_NO_TIMINGS = Timings()
+
+
+class History:
+    """At most *size* outcomes, the oldest forgotten first. Verdicts that repeat are kept once."""
+
+    __slots__ = ("_next", "_numbers", "_size", "_verdicts")
+
+    def __init__(self, size: int) -> None:
+        self._size = size
+        self._next = 0
+        self._numbers = array("d")
+        self._verdicts: list[Result] = []
+
+    def add(self, at: float, result: Result) -> None:
+        """Remember *result*, which came at *at* (Unix seconds)."""
+        timings = result.timings
+        row = array(
+            "d",
+            (
+                at,
+                _number(timings.connect),
+                _number(timings.tls),
+                _number(timings.first_byte),
+                timings.total,
+            ),
+        )
+        verdict = self._verdict(result)
+        place = self._next
+        if place == len(self._verdicts):
+            self._verdicts.append(verdict)
+            self._numbers.extend(row)
+        else:
+            self._verdicts[place] = verdict
+            self._numbers[place * _FIELDS : (place + 1) * _FIELDS] = row
+        self._next = (place + 1) % self._size
+
+    def outcomes(self) -> tuple[Outcome, ...]:
+        """What is remembered, oldest first."""
+        count = len(self._verdicts)
+        first = self._next if count == self._size else 0
+        return tuple(self._outcome((first + number) % count) for number in range(count))
+
+    def copy(self) -> History:
+        """The same memory, which from here on goes its own way."""
+        twin = History(self._size)
+        twin._next, twin._numbers, twin._verdicts = (
+            self._next,
+            self._numbers[:],
+            self._verdicts[:],
+        )
+        return twin
+
+    def _verdict(self, result: Result) -> Result:
+        """*result* without its timings: the one before when it says the same."""
+        if self._verdicts:
+            last = self._verdicts[self._next - 1]
+            if (
+                last.error is result.error
+                and last.detail == result.detail
+                and last.weight == result.weight
+                and last.agent == result.agent
+            ):
+                return last
+        return replace(result, timings=_NO_TIMINGS)
+
+    def _outcome(self, place: int) -> Outcome:
+        at, connect, tls, first_byte, total = self._numbers[place * _FIELDS : (place + 1) * _FIELDS]
+        timings = Timings(
+            connect=_seconds(connect),
+            tls=_seconds(tls),
+            first_byte=_seconds(first_byte),
+            total=total,
+        )
+        return Outcome(at=at, result=replace(self._verdicts[place], timings=timings))
+
+
+def _number(seconds: float | None) -> float:
+    return _NOT_REACHED if seconds is None else seconds
+
+
+def _seconds(number: float) -> float | None:
+    return None if number < 0 else number
