@@ -9,6 +9,8 @@
     ├── HostError           exit 1   an address, a sysctl or a firewall rule could not be changed
     ├── StoreError          exit 1   the state directory cannot be used
     │   └── LockedError     exit 1   another ipvs-lb holds it
+    ├── DaemonError         exit 1   the daemon is not there, or its answer makes no sense
+    ├── RefusalError        exit 1   a request that the daemon's API refuses (`ipvs_lb.api.refusals`)
     └── LabError            exit 1   a lab or its guest kernel could not be made, died or hung
 
 A message says what, where, what was expected and what came; `hint` is the next command to type.
@@ -99,6 +101,10 @@ class StoreError(LBError):
 
 class LockedError(StoreError):
     """Another ipvs-lb holds the state directory."""
+
+
+class DaemonError(LBError):
+    """The daemon does not answer, or not as it should."""
 
 
 class LabError(LBError):

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Set
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from ipvs_lb.engine.apply import Change, carry_out, prepare, prepare_return
+from ipvs_lb.engine.balancer import Parts
 from ipvs_lb.model.config import Config
 from ipvs_lb.model.desired import GenerationSummary
 from ipvs_lb.policy import Member
@@ -52,6 +55,41 @@ class Gateway:
             origin=origin,
             now=time.time(),
         )
+
+
+@contextmanager
+def open_daemon(config: Path, state_dir: Path) -> Iterator[Parts]:
+    """What the daemon runs on; inside a running event loop.
+
+    Raises StoreError when *state_dir* cannot be used. A kernel that does not answer is waited for.
+    """
+    from ipvs_lb.addresses import LinuxHost
+    from ipvs_lb.config import load
+    from ipvs_lb.netlink import NetlinkKernel
+    from ipvs_lb.probes.prober import LoopProber, raise_fd_limit
+    from ipvs_lb.store import SqliteStore
+
+    raise_fd_limit()
+    began, start = time.time(), time.monotonic()
+    prober = LoopProber()
+    store = SqliteStore(state_dir / "state.db")
+    kernel = NetlinkKernel()
+    with LinuxHost() as host, ThreadPoolExecutor(4, "ipvs-lb") as threads:
+        try:
+            yield Parts(
+                load=partial(load, config),
+                origin=str(config.absolute()),
+                kernel=kernel,
+                host=host,
+                store=store,
+                records=store,
+                prober=prober,
+                clock=lambda: began + time.monotonic() - start,
+                threads=threads,
+            )
+        finally:
+            prober.close()
+            kernel.close()
 
 
 @contextmanager

@@ -8,11 +8,14 @@ import sys
 import click
 
 from ipvs_lb.cli.apply import apply
+from ipvs_lb.cli.ask import announce, check, events, explain, health, reload
 from ipvs_lb.cli.export import export
 from ipvs_lb.cli.lab import lab
+from ipvs_lb.cli.orders import disable, drain, enable, weight
 from ipvs_lb.cli.output import choose_colour, echo_error
 from ipvs_lb.cli.plan import plan
 from ipvs_lb.cli.rollback import rollback
+from ipvs_lb.cli.run import run
 from ipvs_lb.cli.schema import schema
 from ipvs_lb.cli.status import status
 from ipvs_lb.cli.validate import validate
@@ -67,6 +70,8 @@ def program() -> None:
       ipvs-lb apply -c lb.yaml       change it
       ipvs-lb status                 what is there now?
       ipvs-lb rollback               return to what was before
+      ipvs-lb explain web/server-1   why is it in or out? (asks the daemon)
+      ipvs-lb drain web/server-1     empty it gently (tells the daemon)
 
     \b
     Exit codes:
@@ -75,8 +80,13 @@ def program() -> None:
       2  the configuration or the command line is refused
       3  the plan has changes (plan, --dry-run)
       4  the kernel refused; what was done has been taken back
+    The codes of health are its own.
     """
 
 
-for command in (validate, plan, apply, rollback, status, export, schema, lab):
+for command in (
+    *(validate, plan, apply, run, rollback, status, export, schema, lab),
+    *(explain, check, events, health, reload, announce),
+    *(drain, enable, disable, weight),
+):
     program.add_command(command)

@@ -1,38 +1,128 @@
-"""`ipvs-lb status`: what is in the kernel now, and where it came from."""
+"""`ipvs-lb status`: what the daemon says of services and servers; without one, what is in the kernel."""
 
 from __future__ import annotations
 
+import json
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 from click.core import ParameterSource
 
+from ipvs_lb.cli.control_options import (
+    echo_answer,
+    service_option,
+    socket_option,
+    some_servers_argument,
+)
 from ipvs_lb.cli.environment import Gateway, environment
 from ipvs_lb.cli.options import config_option, examples, output_option, state_dir_option
 from ipvs_lb.cli.output import Format, echo_json, echo_lines, echo_warnings
-from ipvs_lb.errors import ConfigError
+from ipvs_lb.errors import ConfigError, DaemonError
 
 if TYPE_CHECKING:
+    from ipvs_lb.api.answers import Status
+    from ipvs_lb.cli.daemon import Daemon, Query
     from ipvs_lb.cli.origins import Snapshot
     from ipvs_lb.model.config import Config
 
+STATES = ("up", "idle", "draining", "drained", "down", "unknown", "standby", "disabled", "foreign")
+PAUSE = 2.0
+"""Seconds between two pictures of `--watch`."""
+
 
 @click.command()
+@some_servers_argument
+@service_option
+@click.option(
+    "--state",
+    "states",
+    multiple=True,
+    type=click.Choice(STATES),
+    help="Only servers in this state; can be repeated.",
+)
+@click.option(
+    "--watch",
+    type=click.FloatRange(min=0.1),
+    is_flag=False,
+    flag_value=PAUSE,
+    metavar="[SECONDS]",
+    help=f"Show it again every {PAUSE:g} seconds, or as many as are given.",
+)
 @config_option
 @state_dir_option
+@socket_option
 @output_option
 @examples(
     "ipvs-lb status",
+    "ipvs-lb status --state down --state draining",
+    "ipvs-lb status 'web/*' --watch",
     "ipvs-lb status --output json | jq '.services[] | select(.owner == \"foreign\")'",
-    "watch ipvs-lb status",
 )
-def status(*, config_path: Path, state_dir: Path, output_format: Format) -> None:
-    """Show the kernel's services and servers, their connections, rates and origin.
+def status(
+    *,
+    servers: tuple[str, ...],
+    services: tuple[str, ...],
+    states: tuple[str, ...],
+    watch: float | None,
+    config_path: Path,
+    state_dir: Path,
+    socket_path: Path,
+    output_format: Format,
+) -> None:
+    """Show services and servers: health, weights, connections, rates, and why it is so.
 
-    Names come from the configuration where it can be read. A service is ours when a generation put it there,
-    else it is foreign: apply leaves it alone.
+    The daemon is asked. Where none runs, the kernel is, which knows nothing of health: names then come from the
+    configuration where it can be read, and a service is ours when a generation put it there, else it is foreign.
     """
+    from ipvs_lb.cli.daemon import AbsentError, Daemon
+
+    daemon, query = Daemon(socket_path), _query(servers, services, states)
+    while watch is not None:
+        _picture(daemon, query, output_format)
+        time.sleep(watch)
+    try:
+        answer: Status = daemon.get("/v1/status", query)
+    except AbsentError:
+        if query:  # only the daemon can choose
+            raise
+        _show_kernel(config_path, state_dir, output_format)
+        return
+    _show(answer, output_format)
+
+
+def _query(servers: tuple[str, ...], services: tuple[str, ...], states: tuple[str, ...]) -> Query:
+    chosen = {"server": servers, "service": services, "state": states}
+    return {name: values for name, values in chosen.items() if values}
+
+
+def _show(answer: Status, output_format: Format) -> None:
+    from ipvs_lb.cli.daemon_text import status_lines
+
+    if output_format is Format.JSON:
+        echo_answer(answer)
+    else:
+        echo_lines(status_lines(answer))
+
+
+def _picture(daemon: Daemon, query: Query, output_format: Format) -> None:
+    """One picture of `--watch`; a daemon that is being restarted is waited for."""
+    from ipvs_lb.cli.daemon_text import status_lines
+
+    try:
+        answer: Status = daemon.get("/v1/status", query)
+    except DaemonError as error:
+        echo_warnings([str(error)])
+        return
+    if output_format is Format.JSON:
+        click.echo(json.dumps(answer))
+        return
+    click.clear()
+    echo_lines(status_lines(answer))
+
+
+def _show_kernel(config_path: Path, state_dir: Path, output_format: Format) -> None:
     from ipvs_lb.cli.status_json import status_to_json
     from ipvs_lb.cli.status_text import status_lines
 
@@ -44,6 +134,7 @@ def status(*, config_path: Path, state_dir: Path, output_format: Format) -> None
         echo_json(status_to_json(snapshot))
         return
     echo_lines(status_lines(snapshot))
+    click.echo("no daemon runs here: this is the kernel's table, without health")
 
 
 def _snapshot(gateway: Gateway, config: Config | None) -> Snapshot:

@@ -27,6 +27,7 @@ def status_to_json(snapshot: Snapshot) -> dict[str, JSON]:
     version = ".".join(map(str, snapshot.kernel.version))
     return {
         "schema": STATUS_SCHEMA,
+        "source": "kernel",
         "kernel": {
             "ipvs_version": version,
             "connection_table_size": snapshot.kernel.connection_table_size,

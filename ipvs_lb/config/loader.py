@@ -14,13 +14,13 @@ from ipvs_lb.config.problems import Problems
 from ipvs_lb.model.config import Config
 
 
-def load(path: Path, *, environ: Mapping[str, str] | None = None) -> Config:
+def load(path: str | Path, *, environ: Mapping[str, str] | None = None) -> Config:
     """The configuration in the file at *path* and the files it includes.
 
     *environ* is what `${NAME}` refers to, the process's own environment if None. Raises ConfigError with every
     problem as `FILE:LINE:COLUMN: path: what`, sorted.
     """
-    return _load(lambda reader: reader.read(path), environ)
+    return _load(lambda reader: reader.read(Path(path)), environ)
 
 
 def loads(

@@ -28,6 +28,7 @@ from ipvs_lb.engine.monitors import Monitors
 from ipvs_lb.engine.news import Story
 from ipvs_lb.engine.notebook import Notebook
 from ipvs_lb.engine.roster import Roster, lay_out
+from ipvs_lb.engine.supervision import forever
 from ipvs_lb.errors import ConfigError, HostError, KernelError, StoreError, UsageError
 from ipvs_lb.events import Event, Fact, Level, Ring
 from ipvs_lb.model.config import Config, Drift
@@ -202,10 +203,13 @@ class Balancer:
         """Keep the kernel as decided until cancelled; then write down what is known."""
         try:
             async with asyncio.TaskGroup() as group:
-                group.create_task(self._monitors.run(), name="monitors")
-                group.create_task(self._notebook.run(), name="notebook")
-                group.create_task(self._watch_drains(), name="drains")
-                group.create_task(self._follow(), name="reconciler")
+                for name, work in (
+                    ("monitors", self._monitors.run),
+                    ("notebook", self._notebook.run),
+                    ("drains", self._watch_drains),
+                    ("reconciler", self._follow),
+                ):
+                    group.create_task(forever(name, work, self._crashed), name=name)
         finally:
             self._tell(Story("daemon.stopped", Level.INFO, {}))
             await self._notebook.flush()
@@ -455,6 +459,12 @@ class Balancer:
             self._touch(self._court.count(counted, present))
 
     # telling
+
+    def _crashed(self, name: str, what: str, pause: float) -> None:
+        """A fault of ours: start over from what the kernel says."""
+        facts: dict[str, Fact] = {"task": name, "error": what, "retry_in": pause}
+        self._tell(Story("task.crashed", Level.ERROR, facts))
+        self._need_whole()
 
     def _explained(self, story: Story) -> Story:
         """A server that goes down says what its last failure was."""

@@ -22,13 +22,15 @@ from ipvs_lb.netlink.transport import RECEIVE_BUFFER, LostAnswersError, Transpor
 
 _READS = 5  # until the table is given up as changing all the time
 _ROUNDS = 3  # a command, its correction, and a correction of that
-_SMALL = 16  # commands whose refusals fit into any receive buffer
 
 Result = TypeVar("Result")
 
 
 class NetlinkKernel:
-    """IPVS of one network namespace. Safe to use from several threads; one call runs at a time."""
+    """IPVS of one network namespace. Safe to use from several threads; one call runs at a time.
+
+    It stays with the namespace it was opened in, whichever thread uses it later.
+    """
 
     def __init__(self, *, load: Loader = modprobe, receive_buffer: int = RECEIVE_BUFFER) -> None:
         self._transport = Transport(requests.FAMILY_NAME, receive_buffer=receive_buffer)
@@ -51,7 +53,7 @@ class NetlinkKernel:
         self._transport.close()
 
     def __enter__(self) -> Self:
-        return self.open()
+        return self if self._transport.is_open else self.open()
 
     def __exit__(self, *exception: object) -> None:
         self.close()
@@ -76,12 +78,24 @@ class NetlinkKernel:
         Deleting what is gone, adding what is there and editing what has gone are brought to the wanted result.
         Raises RefusedError naming each command the kernel refused; the others have been carried out.
         """
-        with self._lock, _translated():
+        with self._connected():
             refused = self._execute(commands)
         if refused:
             raise RefusedError(
                 [refusal(commands[index], code) for index, code in sorted(refused.items())]
             )
+
+    @contextmanager
+    def _connected(self) -> Iterator[None]:
+        """A turn on the socket, which is opened where there is none: a kernel that was away may be back."""
+        with self._lock, _translated():
+            if not self._transport.is_open:
+                self._connect()
+            try:
+                yield
+            except OSError:
+                self._transport.close()
+                raise
 
     def _connect(self) -> None:
         try:
@@ -93,7 +107,7 @@ class NetlinkKernel:
 
     def _complete(self, read: Callable[[], Result]) -> Result:
         """The result of *read*, again from the start while answers are lost or the table changes under it."""
-        with self._lock, _translated():
+        with self._connected():
             for _ in range(_READS - 1):
                 try:
                     return read()
@@ -167,13 +181,13 @@ class NetlinkKernel:
             return self._send_carefully(payloads)
 
     def _send_carefully(self, payloads: Sequence[bytes]) -> dict[int, int]:
-        """Everything once more in small batches: what worked before has the same result a second time."""
+        """Everything once more, one by one: what worked before has the same result a second time."""
         self._transport.drain()
-        failed: dict[int, int] = {}
-        for start in range(0, len(payloads), _SMALL):
-            codes = self._transport.execute(payloads[start : start + _SMALL])
-            failed |= {start + index: code for index, code in codes.items()}
-        return failed
+        return {
+            index: code
+            for index, payload in enumerate(payloads)
+            for code in self._transport.execute([payload]).values()
+        }
 
 
 @contextmanager

@@ -50,12 +50,12 @@ def _explain(command: Command, code: int) -> tuple[str, str | None]:
     match command, code:
         case _, (errno.EPERM | errno.EACCES):
             return "not permitted", NOT_PERMITTED
+        case _, errno.EAGAIN:
+            return "the table keeps being changed by someone else", "ipvs-lb status"
         case ((AddService(_, service) | EditService(_, service)), _):
             return _explain_service(command, service, code)
         case ((AddServer(_, _, server) | EditServer(_, _, server)), _):
             return _explain_server(command, server, code)
-        case _, errno.EAGAIN:
-            return "the table keeps being changed by someone else", "ipvs-lb status"
         case SetTimeouts(), errno.EINVAL:
             return "out of range", "at most 2147483 seconds (2**31 / HZ of this kernel)"
         case StartDaemon(daemon), _:

@@ -10,7 +10,7 @@ from ipvs_lb.errors import CodecError
 
 REQUEST, ACKNOWLEDGE, DUMP = 0x01, 0x04, 0x300  # NLM_F_REQUEST, NLM_F_ACK, NLM_F_DUMP
 INTERRUPTED = 0x10  # NLM_F_DUMP_INTR: the table changed while it was dumped
-ERROR, DONE, FIRST_FAMILY = 2, 3, 16  # NLMSG_ERROR, NLMSG_DONE, NLMSG_MIN_TYPE
+NOOP, ERROR, DONE, FIRST_FAMILY = 1, 2, 3, 16  # NLMSG_*, the last of them NLMSG_MIN_TYPE
 HEADER_SIZE, GENERIC_SIZE = 16, 4
 SEQUENCES = 1 << 32
 
@@ -57,17 +57,18 @@ def frame(kind: int, flags: int, sequence: int, payload: bytes) -> bytes:
 
 
 def frame_batch(kind: int, sequence: int, payloads: Sequence[bytes]) -> bytes:
-    """Requests in one buffer, numbered from *sequence* on; only the last asks for an acknowledgement.
+    """Requests in one buffer, numbered from *sequence* on, and a fence behind them.
 
-    The kernel walks all of them in one system call and answers those that fail.
+    The kernel walks all of them in one system call and answers those that fail, then the fence. The fence is
+    NLMSG_NOOP: an acknowledgement asked for by the last request would not do, since netlink_rcv_skb() sends none
+    for the result EINTR, which stopping a sync daemon has when its thread has not run yet.
     """
-    *silent, last = payloads
     pack = _HEADER.pack
     parts = [
         pack(HEADER_SIZE + len(payload), kind, REQUEST, (sequence + index) % SEQUENCES, 0) + payload
-        for index, payload in enumerate(silent)
+        for index, payload in enumerate(payloads)
     ]
-    parts.append(frame(kind, ACKNOWLEDGE, (sequence + len(silent)) % SEQUENCES, last))
+    parts.append(frame(NOOP, ACKNOWLEDGE, (sequence + len(payloads)) % SEQUENCES, b""))
     return b"".join(parts)
 
 

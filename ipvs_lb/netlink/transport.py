@@ -62,6 +62,11 @@ class Transport:
             self._socket.close()
             self._socket = None
 
+    @property
+    def is_open(self) -> bool:
+        """Whether there is a socket."""
+        return self._socket is not None
+
     def drain(self) -> None:
         """Read away what is left of an exchange that was given up, so that the next one starts clean."""
         while True:
@@ -103,7 +108,7 @@ class Transport:
         failed: dict[int, int] = {}
         for start, stop in messages.batches(payloads, BATCH_MESSAGES, self._batch_bytes):
             batch = payloads[start:stop]
-            first = self._next(len(batch))
+            first = self._next(len(batch) + 1)
             self._send(frame_batch(self._family, first, batch))
             failed |= {start + index: code for index, code in self._results(first, len(batch))}
         return failed
@@ -134,17 +139,16 @@ class Transport:
                     return message
 
     def _results(self, first: int, count: int) -> list[tuple[int, int]]:
-        """The failures among *count* requests numbered from *first* on; the last one is always answered."""
-        failed = []
+        """The failures among *count* requests numbered from *first* on, known when the fence is answered."""
+        failed: list[tuple[int, int]] = []
         while True:
             for message in split(self._receive()):
                 index = (message.sequence - first) % messages.SEQUENCES
-                if index >= count or message.kind != messages.ERROR:
-                    continue
-                if message.code:
-                    failed.append((index, message.code))
-                if index == count - 1:
+                if index > count or message.kind != messages.ERROR:
+                    continue  # of an exchange that was given up
+                if index == count:
                     return failed
+                failed.append((index, message.code))
 
     def _next(self, count: int) -> int:
         """The first of *count* unused sequence numbers."""

@@ -140,13 +140,16 @@ async def connected(wire: Wire, *, budget: int = DEFAULT_BUDGET) -> AsyncIterato
     with wire.open_socket(socket.SOCK_STREAM) as sock:
         wire.watch.doing = "connecting"
         await asyncio.get_running_loop().sock_connect(sock, wire.destination)
-        _refuse_self_connection(sock)
+        refuse_self_connection(sock)
         wire.watch.connect = wire.watch.elapsed()
         wire.watch.doing = "waiting for the answer"
         yield Connection(sock, wire, budget=budget)
 
 
-def _refuse_self_connection(sock: socket.socket) -> None:
-    """A local port in the ephemeral range with nobody listening can be connected with itself (RFC 9293, 3.5)."""
+def refuse_self_connection(sock: socket.SocketType) -> None:
+    """Raises ProbeFailure when *sock* is its own other end.
+
+    A local port in the ephemeral range with nobody listening can be connected with itself (RFC 9293, 3.5).
+    """
     if sock.getsockname() == sock.getpeername():
         raise ProbeFailure(ErrorClass.REFUSED, "connecting: Connection refused")

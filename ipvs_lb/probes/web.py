@@ -28,8 +28,7 @@ async def probe_http(check: HttpCheck, wire: Wire) -> Finding:
     except ValueError as error:
         raise ProbeFailure(ErrorClass.CHECK, printable(str(error))) from error
     pattern = None if check.body_regex is None else _compiled(check.body_regex)
-    budget = http.MAX_HEAD * 4 + check.body_limit * _OVERHEAD
-    async with connected(wire, budget=budget) as connection:
+    async with connected(wire, budget=budget(check)) as connection:
         if check.tls is not None:
             host = server_name(check.host) if check.host else None
             await secure(connection, wire, check.tls, host=host, protocol="http/1.1")
@@ -39,6 +38,11 @@ async def probe_http(check: HttpCheck, wire: Wire) -> Finding:
     if pattern is not None:
         await _search(pattern, verdict.body)
     return Finding(detail=verdict.detail)
+
+
+def budget(check: HttpCheck) -> int:
+    """How many bytes an answer to *check* may take on the network."""
+    return http.MAX_HEAD * 4 + check.body_limit * _OVERHEAD
 
 
 def server_name(host: str) -> str | None:

@@ -1,0 +1,322 @@
+"""The endpoints: from a checked request through `Control` to an answer."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
+from contextlib import aclosing
+from typing import cast
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response, StreamingResponse
+from starlette.routing import Route
+from starlette.types import Send
+
+from ipvs_lb.api import bodies
+from ipvs_lb.api.checks import identity_to_json, outcome_to_json
+from ipvs_lb.api.endpoints import ENDPOINTS
+from ipvs_lb.api.health import health_to_json
+from ipvs_lb.api.openapi import openapi
+from ipvs_lb.api.peers import Peer, name_of
+from ipvs_lb.api.refusals import RefusalError, answer
+from ipvs_lb.api.requests import read_body, read_query
+from ipvs_lb.api.scene import Scene, Shown
+from ipvs_lb.api.select import select, server_names, service_names
+from ipvs_lb.api.servers import explanations_to_json, servers_to_json
+from ipvs_lb.api.streams import MAX_STREAMS, Streams, event_stream, in_parts, object_with
+from ipvs_lb.api.views import (
+    event_to_json,
+    overview_to_json,
+    services_to_json,
+    summaries_to_json,
+)
+from ipvs_lb.engine.control import Control
+from ipvs_lb.errors import KernelError, LBError
+from ipvs_lb.overrides import Override
+from ipvs_lb.policy import Member, Seat
+from ipvs_lb.serial import JSON
+
+MAX_NAMES = 200
+MAX_CHECKED = 1000
+"""Servers that can be probed out of turn at once."""
+
+
+class Api:
+    """The endpoints of one gateway."""
+
+    def __init__(self, control: Control, streams: Streams) -> None:
+        self._control = control
+        self._streams = streams
+
+    def app(self) -> Starlette:
+        """All of it as an ASGI application."""
+        handlers = {
+            "status": self.status,
+            "services": self.services,
+            "servers": self.servers,
+            "explain": self.explain,
+            "names": self.names,
+            "override": self.override,
+            "take_back": self.take_back,
+            "check": self.check,
+            "reload": self.reload,
+            "announce": self.announce,
+            "events": self.events,
+            "health": self.health,
+        }
+        routes = [
+            Route(endpoint.path, handlers[endpoint.name], methods=[endpoint.method])
+            for endpoint in ENDPOINTS
+        ]
+        documents = [Route(path, self.document) for path in ("/openapi.json", "/v1/openapi.json")]
+        return Starlette(
+            routes=[*routes, *documents],
+            exception_handlers={LBError: answer, HTTPException: answer, Exception: answer},
+        )
+
+    async def status(self, request: Request) -> Response:
+        """The gateway with everything in it."""
+        scene, shown = await self._filtered(request)
+        return _list(overview_to_json(scene), "services", services_to_json(scene, shown))
+
+    async def services(self, request: Request) -> Response:
+        """Services without their servers."""
+        scene, shown = await self._filtered(request)
+        return _list(_head("services", scene), "services", summaries_to_json(scene, shown))
+
+    async def servers(self, request: Request) -> Response:
+        """Servers alone."""
+        scene, shown = await self._filtered(request)
+        return _servers(_head("servers", scene), scene, shown)
+
+    async def explain(self, request: Request) -> Response:
+        """Servers with their reasons."""
+        within = read_query(request, bodies.Within).service
+        scene = await self._scene()
+        chosen = _chosen(scene, [request.path_params["server"]], within)
+        shown = Shown(members=frozenset(chosen))
+        return _list(_head("explain", scene), "servers", explanations_to_json(scene, shown))
+
+    async def names(self, request: Request) -> Response:
+        """What can be typed."""
+        prefix = read_query(request, bodies.NamesQuery).prefix
+        listings = Scene(snapshot=self._control.snapshot()).listings
+        return JSONResponse(
+            {
+                **_schema("names"),
+                "services": service_names(listings, prefix, MAX_NAMES),
+                "servers": server_names(listings, prefix, MAX_NAMES),
+            }
+        )
+
+    async def override(self, request: Request) -> Response:
+        """A new standing order."""
+        body = await read_body(request, bodies.OverrideBody)
+        who = await name_of(_peer(request))
+        snapshot = self._control.snapshot()
+        override = Override(
+            action=body.action,
+            weight=body.weight,
+            since=snapshot.at,
+            expires=None if body.duration is None else snapshot.at + body.duration,
+            reason=body.reason,
+            who=who,
+        )
+        return await self._order(Scene(snapshot=snapshot), body.servers, body.services, override)
+
+    async def take_back(self, request: Request) -> Response:
+        """No standing order any more."""
+        query = read_query(request, bodies.TakeBack)
+        scene = Scene(snapshot=self._control.snapshot())
+        return await self._order(scene, query.server, query.service, None)
+
+    async def check(self, request: Request) -> Response:
+        """Probes out of turn."""
+        body = await read_body(request, bodies.CheckBody)
+        scene = Scene(snapshot=self._control.snapshot())
+        chosen = _chosen(scene, body.servers, body.services)
+        seats, _ = _divided(scene, chosen)
+        if len(seats) > MAX_CHECKED:
+            raise RefusalError(422, f"{len(seats)} servers at once, expected at most {MAX_CHECKED}")
+        outcomes = await self._control.check([seat.member for seat in seats])
+        names = {seat.member: _name(scene, seat) for seat in seats}
+        probes: list[dict[str, JSON]] = [
+            {
+                **identity_to_json(probe),
+                "servers": [names[seat.member] for seat in seats if probe in seat.probes],
+                "result": outcome_to_json(outcome),
+            }
+            for probe, outcome in outcomes.items()
+        ]
+        passed = all(outcome.result.passed for outcome in outcomes.values())
+        unchecked = [
+            names[seat.member] for seat in seats if outcomes.keys().isdisjoint(seat.probes)
+        ]
+        told = {**_schema("check"), "passed": passed, "probes": probes, "unchecked": unchecked}
+        return JSONResponse(told)
+
+    async def reload(self, _request: Request) -> Response:
+        """The configuration anew."""
+        await self._control.reload()
+        return self._done("reload")
+
+    async def announce(self, _request: Request) -> Response:
+        """The VIPs once more."""
+        await self._control.announce()
+        return self._done("announce")
+
+    async def events(self, request: Request) -> Response:
+        """What happened, and what will."""
+        query = read_query(request, bodies.EventsQuery)
+        last = self._control.snapshot().last_event
+        after = _resumed(request, query.after)
+        after = after if after <= last else 0  # numbered by a daemon whose memory is lost
+        if query.follow:
+            return self._follow(after)
+        events = self._control.events(after)
+        return JSONResponse(
+            {
+                **_schema("events"),
+                "events": [event_to_json(event) for event in events],
+                "last": last,
+                "lost": bool(events) and events[0].number > after + 1,
+            }
+        )
+
+    def _follow(self, after: int) -> Response:
+        if self._streams.is_full:
+            raise RefusalError(503, f"{MAX_STREAMS} others follow events already")
+        stream = event_stream(self._control, after, self._streams)
+        return _Parts(stream, media_type="text/event-stream", headers={"cache-control": "no-store"})
+
+    async def health(self, _request: Request) -> Response:
+        """How the gateway is."""
+        health = health_to_json(self._control.snapshot())
+        return JSONResponse(health, 503 if health["status"] == "failing" else 200)
+
+    async def document(self, _request: Request) -> Response:
+        """This API's description."""
+        return JSONResponse(openapi())
+
+    async def _scene(self) -> Scene:
+        """What is to see now, with the kernel's counters where it can be asked."""
+        try:
+            statistics = await self._control.statistics()
+        except KernelError as error:
+            return Scene(snapshot=self._control.snapshot(), trouble=str(error))
+        return Scene(snapshot=self._control.snapshot(), statistics=statistics)
+
+    async def _filtered(self, request: Request) -> tuple[Scene, Shown]:
+        wanted = read_query(request, bodies.Filter)
+        scene = await self._scene()
+        states = frozenset(wanted.state)
+        if not wanted.server and not wanted.service:
+            return scene, Shown(states=states)
+        members = frozenset(_chosen(scene, wanted.server, wanted.service))
+        return scene, Shown(members=members, states=states)
+
+    async def _order(
+        self,
+        scene: Scene,
+        patterns: Sequence[str],
+        services: Sequence[str],
+        override: Override | None,
+    ) -> Response:
+        seats, skipped = _divided(scene, _chosen(scene, patterns, services))
+        members = [seat.member for seat in seats]
+        await self._control.order(members, override)
+        after, shown = await self._scene(), Shown(members=frozenset(members))
+        return _servers({**_head("order", after), "skipped": skipped}, after, shown)
+
+    def _done(self, what: str) -> Response:
+        services = self._control.snapshot().decision.services.values()
+        servers = sum(len(service.rulings) for service in services)
+        told = {"done": what, "service_count": len(services), "server_count": servers}
+        return JSONResponse({**_schema("done"), **told})
+
+
+class _Parts(StreamingResponse):
+    """A response in parts, whose source is closed at once when the client goes."""
+
+    async def stream_response(self, send: Send) -> None:
+        async with aclosing(cast("AsyncGenerator[bytes, None]", self.body_iterator)):
+            await super().stream_response(send)
+
+
+def _schema(name: str) -> dict[str, JSON]:
+    return {"schema": f"ipvs_lb/{name}/1"}
+
+
+def _head(name: str, scene: Scene) -> dict[str, JSON]:
+    return {**_schema(name), "at": scene.snapshot.at}
+
+
+def _list(head: Mapping[str, JSON], name: str, items: Iterable[JSON]) -> Response:
+    return _Parts(in_parts(object_with(head, name, items)), media_type="application/json")
+
+
+def _servers(head: Mapping[str, JSON], scene: Scene, shown: Shown) -> Response:
+    keys = (*scene.snapshot.decision.services, *scene.foreign)
+    servers = (server for key in keys for server in servers_to_json(scene, key, shown))
+    return _list(head, "servers", servers)
+
+
+def _chosen(scene: Scene, patterns: Sequence[str], services: Sequence[str]) -> tuple[Member, ...]:
+    """The members that were meant. Raises RefusalError when a pattern means nothing."""
+    selection = select(scene.listings, patterns, services=services)
+    if selection.unknown:
+        raise RefusalError(
+            404,
+            "; ".join(selection.unknown[:3]),
+            hint="`ipvs-lb status` lists what there is",
+            problems=selection.unknown,
+        )
+    return selection.members
+
+
+def _divided(scene: Scene, chosen: Sequence[Member]) -> tuple[list[Seat], list[Mapping[str, JSON]]]:
+    """The seats of *chosen* that can follow an order, and the others with the reason.
+
+    Raises RefusalError when none can.
+    """
+    wanted = frozenset(chosen)
+    layouts = scene.snapshot.layouts.values()
+    seats = {s.member: s for layout in layouts for s in layout.seats if s.member in wanted}
+    able = [seat for seat in seats.values() if not seat.server.disabled]
+    reasons = [
+        (member, "it is disabled in the configuration" if member in seats else _FOREIGN)
+        for member in chosen
+        if member not in seats or seats[member].server.disabled
+    ]
+    if not able:
+        problems = [f"{member}: {reason}" for member, reason in reasons]
+        raise RefusalError(409, problems[0], problems=problems)
+    skipped = [
+        {
+            "service": str(member.key),
+            "name": seats[member].server.name if member in seats else str(member.server),
+            "reason": reason,
+        }
+        for member, reason in reasons
+    ]
+    return able, list(skipped)
+
+
+_FOREIGN = "it is not in the configuration"
+
+
+def _name(scene: Scene, seat: Seat) -> str:
+    return f"{scene.snapshot.layouts[seat.member.key].declared.name}/{seat.server.name}"
+
+
+def _peer(request: Request) -> Peer:
+    peer = request.scope["state"]["peer"]
+    assert isinstance(peer, Peer)  # noqa: S101  # our own protocol put it there
+    return peer
+
+
+def _resumed(request: Request, after: int) -> int:
+    """Where a browser's EventSource that was interrupted wants to go on."""
+    last = request.headers.get("last-event-id", "")
+    return max(after, int(last)) if last.isascii() and last.isdigit() and len(last) < 19 else after  # noqa: PLR2004  # 64 bits

@@ -1,0 +1,102 @@
+"""What a request may say: bodies and query parameters, checked before anything is looked up."""
+
+from __future__ import annotations
+
+from typing import Annotated, Self
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    model_validator,
+)
+
+from ipvs_lb.api.states import State
+from ipvs_lb.model.settings import MAX_WEIGHT
+from ipvs_lb.overrides import Action
+
+MAX_PATTERNS = 1000
+LONGEST = 10 * 365 * 86400
+"""The longest an override can be asked for: ten years; for ever is without `for`."""
+
+
+def _printable(text: str) -> str:
+    if not text.isprintable():
+        raise ValueError("expected printable characters on one line")
+    return text
+
+
+Pattern = Annotated[
+    str, StringConstraints(min_length=1, max_length=300), AfterValidator(_printable)
+]
+Reason = Annotated[str, StringConstraints(max_length=200), AfterValidator(_printable)]
+
+
+class _Said(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+
+class Chosen(_Said):
+    """Servers by name, address or wildcard, within services by name, text or wildcard."""
+
+    servers: list[Pattern] = Field(min_length=1, max_length=MAX_PATTERNS)
+    services: list[Pattern] = Field(default=[], max_length=MAX_PATTERNS)
+
+
+class OverrideBody(Chosen):
+    """A standing order. `weight` goes with the action `weight` and no other; `for` are seconds."""
+
+    action: Action = Field(strict=False)
+    weight: int | None = Field(default=None, ge=0, le=MAX_WEIGHT)
+    duration: float | None = Field(default=None, alias="for", gt=0, le=LONGEST, allow_inf_nan=False)
+    reason: Reason = ""
+
+    @model_validator(mode="after")
+    def _weight_goes_with_its_action(self) -> Self:
+        if (self.weight is not None) != (self.action is Action.WEIGHT):
+            raise ValueError("weight is given with the action weight, and with no other")
+        return self
+
+
+class CheckBody(Chosen):
+    """The servers to probe now."""
+
+
+class _Query(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Filter(_Query):
+    """What to show: all that is meant by any `service`, any `server` and any `state` (none: everything)."""
+
+    service: list[Pattern] = Field(default=[], max_length=MAX_PATTERNS)
+    server: list[Pattern] = Field(default=[], max_length=MAX_PATTERNS)
+    state: list[State] = Field(default=[], max_length=len(State))
+
+
+class TakeBack(_Query):
+    """Whose orders to take back."""
+
+    server: list[Pattern] = Field(min_length=1, max_length=MAX_PATTERNS)
+    service: list[Pattern] = Field(default=[], max_length=MAX_PATTERNS)
+
+
+class Within(_Query):
+    """Services to look in (none: all)."""
+
+    service: list[Pattern] = Field(default=[], max_length=MAX_PATTERNS)
+
+
+class EventsQuery(_Query):
+    """Events numbered above `after`; with `follow`, as server-sent events without end."""
+
+    after: int = Field(default=0, ge=0, le=2**63 - 1)
+    follow: bool = False
+
+
+class NamesQuery(_Query):
+    """Names that start with `prefix`."""
+
+    prefix: str = Field(default="", max_length=300)

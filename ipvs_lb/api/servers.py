@@ -1,0 +1,233 @@
+"""Servers as JSON values. Pure.
+
+A service at a time, with as few look-ups per server as possible: twenty thousand are shown at once, and hashing an
+address costs more than everything else here. Servers in plain good health are not explained unless they are asked for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import zip_longest
+
+from ipvs_lb.api.checks import check_to_json, last_error_to_json
+from ipvs_lb.api.scene import EVERYTHING, Scene, Shown
+from ipvs_lb.api.states import State, state_of
+from ipvs_lb.explain import explain
+from ipvs_lb.health import NEW, Health, Status
+from ipvs_lb.model.identity import ServerKey, ServiceKey
+from ipvs_lb.model.probe import Probe
+from ipvs_lb.model.settings import Server
+from ipvs_lb.model.table import Servers
+from ipvs_lb.overrides import Override
+from ipvs_lb.policy import Layout, Member, Rule, Ruling, Seat, ServiceDecision
+from ipvs_lb.policy.standing import verdict
+from ipvs_lb.serial import JSON, server_counters_to_json, server_to_json
+
+_ORDERED = frozenset({Rule.FORCED_UP, Rule.FORCED_DOWN, Rule.SET_WEIGHT, Rule.DRAIN})
+_NO_COUNTERS: dict[str, JSON] = {
+    "active_connections": None,
+    "inactive_connections": None,
+    "persistent_connections": None,
+    "traffic": None,
+}
+_NOT_DECLARED = "it is in the kernel, but not in this configuration"
+
+Object = dict[str, JSON]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Place:
+    """One decided service of a scene."""
+
+    scene: Scene
+    layout: Layout
+    decision: ServiceDecision
+    service: str
+    in_kernel: Servers
+
+    @property
+    def is_as_wanted(self) -> bool:
+        """The kernel has the very servers that were decided."""
+        return self.in_kernel is self.decision.virtual.servers
+
+
+def servers_to_json(scene: Scene, key: ServiceKey, shown: Shown = EVERYTHING) -> list[Object]:
+    """The servers of one service that are *shown*."""
+    if key in scene.snapshot.decision.services:
+        place = _place(scene, key)
+        return [
+            _server(place, ruling, seat)
+            for ruling, seat in _pairs(place)
+            if shown.is_everything or shown.has(ruling.member, state_of(ruling))
+        ]
+    return [
+        _foreign(scene, key, server)
+        for server in sorted(scene.foreign[key].servers, key=ServerKey.order)
+        if shown.has(Member(key, server), State.FOREIGN)
+    ]
+
+
+def explanations_to_json(scene: Scene, shown: Shown) -> Iterator[Object]:
+    """The servers that are *shown*, each with the reasons for its state, what would change it, and its checks."""
+    for key in scene.snapshot.decision.services:
+        place = _place(scene, key)
+        for ruling, seat in _pairs(place):
+            if shown.has(ruling.member, state_of(ruling)):
+                yield _explained(place, ruling, seat)
+    for key in scene.foreign:
+        for server in servers_to_json(scene, key, shown):
+            yield {
+                "server": server,
+                "state": f"in with weight {server['weight']}",
+                "why": [_NOT_DECLARED],
+                "change": ["declare it, or `ipvs-lb apply --prune` removes it"],
+                "checks": [],
+            }
+
+
+def _place(scene: Scene, key: ServiceKey) -> _Place:
+    snapshot = scene.snapshot
+    decision, layout = snapshot.decision.services[key], snapshot.layouts[key]
+    return _Place(
+        scene=scene,
+        layout=layout,
+        decision=decision,
+        service=str(key),
+        in_kernel=scene.kernel_servers(key),
+    )
+
+
+def _pairs(place: _Place) -> Iterator[tuple[Ruling, Seat | None]]:
+    """Rulings follow the declaration; those on servers that are declared no more come last."""
+    return zip_longest(place.decision.rulings, place.layout.seats)
+
+
+def _explained(place: _Place, ruling: Ruling, seat: Seat | None) -> Object:
+    scene = place.scene
+    told = explain(place.layout, place.decision, ruling.member.server, scene.inputs, scene.results)
+    probes = () if seat is None else seat.probes
+    return {
+        "server": _server(place, ruling, seat),
+        "state": told.state,
+        "why": [*told.why],
+        "change": [*told.change],
+        "checks": [check_to_json(scene.snapshot, probe) for probe in probes],
+    }
+
+
+def _server(place: _Place, ruling: Ruling, seat: Seat | None) -> Object:
+    scene, member = place.scene, ruling.member
+    health = [] if seat is None else [_health(scene, probe) for probe in seat.probes]
+    override = _override(scene, member)
+    settings = _settings(place, member) if seat is None else seat.settings
+    return {
+        "service": place.service,
+        "service_name": place.layout.declared.name,
+        "name": ruling.name,
+        **server_to_json(member.server, settings),
+        "weight": ruling.weight,
+        "full_weight": ruling.rest,
+        "kernel_weight": _kernel_weight(place, ruling),
+        "tier": ruling.tier,
+        "state": str(state_of(ruling)),
+        "health": _health_word(place, ruling, health),
+        "rule": str(ruling.rule),
+        "why": _why(place, ruling),
+        "since": _since(place, ruling, health, override),
+        "until": ruling.until,
+        "override": None if override is None else override_to_json(override),
+        "last_error": None if seat is None else last_error_to_json(scene.snapshot, seat.probes),
+        **_counters(scene, member.key, member.server),
+    }
+
+
+def _foreign(scene: Scene, key: ServiceKey, server: ServerKey) -> Object:
+    settings = scene.foreign[key].servers[server]
+    return {
+        "service": str(key),
+        "service_name": None,
+        "name": None,
+        **server_to_json(server, settings),
+        "full_weight": None,
+        "kernel_weight": settings.weight,
+        "tier": None,
+        "state": State.FOREIGN.value,
+        "health": "unchecked",
+        "rule": None,
+        "why": [_NOT_DECLARED],
+        "since": None,
+        "until": None,
+        "override": None,
+        "last_error": None,
+        **_counters(scene, key, server),
+    }
+
+
+def _health(scene: Scene, probe: Probe) -> Health:
+    view = scene.snapshot.probes.get(probe)
+    return NEW if view is None else view.health
+
+
+def _override(scene: Scene, member: Member) -> Override | None:
+    overrides = scene.snapshot.overrides
+    return overrides.get(member) if overrides else None
+
+
+def _settings(place: _Place, member: Member) -> Server:
+    """What is set on a server that is declared no more, as far as any table still has it."""
+    tables = (place.decision.virtual.servers, place.in_kernel)
+    found = (servers[member.server] for servers in tables if member.server in servers)
+    return next(found, Server())
+
+
+def _kernel_weight(place: _Place, ruling: Ruling) -> int | None:
+    if place.is_as_wanted:
+        return ruling.weight
+    server = place.in_kernel.get(ruling.member.server)
+    return None if server is None else server.weight
+
+
+def _counters(scene: Scene, key: ServiceKey, server: ServerKey) -> Object:
+    counters = scene.counters(key, server)
+    return _NO_COUNTERS if counters is None else server_counters_to_json(counters)
+
+
+def _why(place: _Place, ruling: Ruling) -> list[str]:
+    if ruling.rule is Rule.HEALTHY or ruling.rule is Rule.UNCHECKED:
+        return []
+    inputs, results = place.scene.inputs, place.scene.results
+    return [*explain(place.layout, place.decision, ruling.member.server, inputs, results).why]
+
+
+def _health_word(place: _Place, ruling: Ruling, health: Sequence[Health]) -> str:
+    if not health:
+        return "unchecked"
+    if ruling.rule is Rule.HEALTHY:
+        return "up"
+    return str(verdict(health, place.layout.declared.policy.required))
+
+
+def _since(
+    place: _Place, ruling: Ruling, health: Sequence[Health], override: Override | None
+) -> float | None:
+    if override is not None and ruling.rule in _ORDERED:
+        return override.since
+    drains = place.decision.memory.drains
+    drain = drains.get(ruling.member.server) if drains else None
+    if drain is not None:
+        return drain.since
+    known = [one.since for one in health if one.status is not Status.UNKNOWN]
+    return max(known) if known else None
+
+
+def override_to_json(override: Override) -> Object:
+    """A standing order."""
+    return {
+        "action": override.action.value,
+        "weight": override.weight,
+        "since": override.since,
+        "expires": override.expires,
+        "reason": override.reason,
+        "who": override.who,
+    }

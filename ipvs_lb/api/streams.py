@@ -1,0 +1,112 @@
+"""Answers that are sent in parts: long lists without holding up the event loop, and events as they happen."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+
+from pydantic_core import to_json
+
+from ipvs_lb.api.views import event_to_json
+from ipvs_lb.engine.control import Control
+from ipvs_lb.events import Event
+from ipvs_lb.serial import JSON
+
+PART = 64 * 1024
+"""Bytes that are sent at once; between two parts the event loop does other work."""
+
+KEEPALIVE = 15.0
+"""Seconds of silence after which an event stream says that it is still there."""
+
+MAX_STREAMS = 32
+"""How many may follow events at once."""
+
+_TELL = b": still here\n\n"
+
+
+def object_with(head: Mapping[str, JSON], name: str, items: Iterable[JSON]) -> Iterator[bytes]:
+    """The JSON object *head* with the list *items* as its last member *name*, an item at a time."""
+    yield to_json(head)[:-1] + b"," + to_json(name) + b":["
+    first = True
+    for item in items:
+        yield to_json(item) if first else b"," + to_json(item)
+        first = False
+    yield b"]}"
+
+
+async def in_parts(pieces: Iterable[bytes]) -> AsyncIterator[bytes]:
+    """*pieces* in parts of about `PART` bytes."""
+    part = bytearray()
+    for piece in pieces:
+        part += piece
+        if len(part) >= PART:
+            yield bytes(part)
+            part.clear()
+            await asyncio.sleep(0)
+    yield bytes(part)
+
+
+class Streams:
+    """The event streams that are open: how many there may be, and that all of them end with the server."""
+
+    def __init__(self) -> None:
+        self._news: set[asyncio.Event] = set()
+        self.ended = False
+
+    @property
+    def is_full(self) -> bool:
+        """Whether there are as many as there may be."""
+        return len(self._news) >= MAX_STREAMS
+
+    def end(self) -> None:
+        """Let every stream come to its end."""
+        self.ended = True
+        for news in self._news:
+            news.set()
+
+    @contextmanager
+    def open(self, control: Control) -> Iterator[asyncio.Event]:
+        """One stream: what is yielded is set when there is news, or when it is to end."""
+        news = asyncio.Event()
+        self._news.add(news)
+        unsubscribe = control.subscribe(lambda _event: news.set())
+        try:
+            yield news
+        finally:
+            unsubscribe()
+            self._news.discard(news)
+
+
+async def event_stream(control: Control, after: int, streams: Streams) -> AsyncIterator[bytes]:
+    """Kept events numbered above *after*, then further ones as server-sent events, until *streams* end.
+
+    Nothing is queued for a reader who is slow: he is sent what is still kept when he is ready for more, and a comment
+    where something is missing.
+    """
+    with streams.open(control) as news:
+        yield _TELL
+        while not streams.ended:
+            news.clear()
+            events = control.events(after)
+            if events:
+                yield b"".join(_frames(events, after))
+                after = events[-1].number
+            elif not await _happens(news):
+                yield _TELL
+
+
+async def _happens(news: asyncio.Event) -> bool:
+    try:
+        async with asyncio.timeout(KEEPALIVE):
+            return await news.wait()
+    except TimeoutError:
+        return False
+
+
+def _frames(events: tuple[Event, ...], after: int) -> Iterator[bytes]:
+    missed = events[0].number - after - 1
+    if after and missed:
+        yield f": {missed} events are not kept any more\n\n".encode()
+    for event in events:
+        yield b"id: %d\ndata: %b\n\n" % (event.number, to_json(event_to_json(event)))

@@ -1,0 +1,1 @@
+"""The long-running process around the balancer: signals, logs, the service manager, the API."""
