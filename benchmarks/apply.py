@@ -13,12 +13,14 @@ import resource
 import subprocess
 import sys
 import tempfile
+from functools import partial
 from pathlib import Path
 
 from benchmarks.measure import Report, machine, save, seconds
 from ipvs_lb.commands import Flush
 from ipvs_lb.config import load
 from ipvs_lb.ipvsadm.save import render
+from ipvs_lb.model.identity import AddressKey
 from ipvs_lb.model.table import Table
 from ipvs_lb.netlink import NetlinkKernel
 from ipvs_lb.plan import plan
@@ -66,6 +68,7 @@ def write_with_pyroute2(table: Table) -> None:
 
     with IPVS() as ipvs:
         for key, value in table.services.items():
+            assert isinstance(key, AddressKey)
             service = IPVSService(
                 addr=str(key.address), port=key.port, protocol=int(key.protocol), sched_name="rr"
             )
@@ -114,7 +117,7 @@ def compare(services: int, servers: int, rounds: int, *, with_pyroute2: bool) ->
             report.add(KERNEL, seconds(lambda: kernel_step(desired)))
             clear()
             state = Path(folder) / f"state-{number}"
-            report.add(PROCESS, seconds(lambda state=state: apply_process(config, state)))
+            report.add(PROCESS, seconds(partial(apply_process, config, state)))
             reconcile(desired)
             clear()
         if with_pyroute2:

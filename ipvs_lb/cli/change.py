@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -58,7 +58,7 @@ def put_in_force(
     if output_format is Format.TEXT:
         show_plan(change, output_format, everything=everything)
     echo_warnings(_duplicates(change, gateway.host))
-    with _interruptible(), _progress(len(change.commands)) as progress:
+    with _interruptible() as hold, _progress(len(change.commands)) as progress:
         summary = carry_out(
             change,
             kernel=gateway.kernel,
@@ -67,6 +67,7 @@ def put_in_force(
             origin=origin,
             now=environment().now(),
             progress=progress,
+            hold=hold,
         )
     _tell(change, summary, output_format, extra or {})
 
@@ -79,20 +80,23 @@ def _duplicates(change: Change, host: Host) -> Iterator[str]:
 
 
 @contextmanager
-def _interruptible() -> Iterator[None]:
-    """The first Ctrl-C or SIGTERM has what was done taken back; further ones do not interrupt that."""
+def _interruptible() -> Iterator[Callable[[], None]]:
+    """SIGTERM is taken like Ctrl-C: what was done is taken back. After the function was called, neither is taken."""
 
-    def stop(_number: int, _frame: object) -> None:
+    def hold() -> None:
         for number in _STOPS:
             signal.signal(number, signal.SIG_IGN)
+
+    def stop(_number: int, _frame: object) -> None:
+        hold()
         raise KeyboardInterrupt
 
     if threading.current_thread() is not threading.main_thread():
-        yield
+        yield lambda: None
         return
     before = {number: signal.signal(number, stop) for number in _STOPS}
     try:
-        yield
+        yield hold
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)

@@ -162,6 +162,10 @@ def _silent(done: int, total: int) -> None:
     """Progress nobody asked for."""
 
 
+def _nothing() -> None:
+    """Nobody could interrupt."""
+
+
 def carry_out(
     change: Change,
     *,
@@ -171,8 +175,11 @@ def carry_out(
     origin: str,
     now: float,
     progress: Progress = _silent,
+    hold: Callable[[], None] = _nothing,
 ) -> GenerationSummary | None:
     """Put *change* in force and record it; None when it is in force and recorded already.
+
+    *hold* is called before anything is taken back: from then on an interruption would do harm.
 
     Raises RefusedError, KernelError or HostError after taking back what was done; the message says
     so, or what could not be taken back. An interruption (KeyboardInterrupt) is passed on likewise.
@@ -183,8 +190,10 @@ def carry_out(
     try:
         _execute(change, kernel, host, progress)
     except (KernelError, HostError) as error:
+        hold()
         raise _taken_back(error, change, kernel, host, store) from error
     except KeyboardInterrupt:
+        hold()
         _take_back(change, kernel, host, store)
         raise
     return store.commit(change.desired, origin=origin, now=now)

@@ -173,6 +173,17 @@ def test_a_refusal_takes_everything_back(refused):
     assert box.seen() == before
 
 
+def test_no_more_interruptions_are_wanted_once_something_is_taken_back():
+    box = Box()
+    box.apply(web(4, 6))
+    told: list[bool] = []
+    change = box.plan(web(4))
+    box.kernel.refuse = {DeleteServer(WEB, B): errno.EINVAL}
+    with pytest.raises(RefusedError):
+        box.do(change, hold=lambda: told.append(True))
+    assert told == [True]
+
+
 def test_a_refused_address_takes_everything_back():
     box = Box()
     change = box.plan(web(4))

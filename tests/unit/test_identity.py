@@ -12,6 +12,7 @@ from ipvs_lb.model.identity import (
     IPProtocol,
     Port,
     ServerKey,
+    ServiceKey,
     parse_endpoint,
     parse_service_key,
 )
@@ -63,7 +64,7 @@ def test_a_server_key_is_read_back_from_its_text():
 
 
 def test_keys_of_all_kinds_have_one_order():
-    keys = [
+    keys: list[ServiceKey] = [
         AddressKey(IPProtocol.TCP, ip_address("10.0.0.16"), Port(80)),
         AddressKey(IPProtocol.TCP, ip_address("10.0.0.16"), Port(443)),
         AddressKey(IPProtocol.UDP, ip_address("10.0.0.16"), Port(80)),
