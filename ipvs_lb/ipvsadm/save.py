@@ -1,7 +1,8 @@
 """A table as rules of ipvsadm, byte for byte as `ipvsadm -Sn` prints them (version 1.31).
 
 Services and servers stand in the table's order; ipvsadm sorts them. As with ipvsadm, thresholds, timeouts and sync
-daemons are not in the text, nor are those flags of the hashing schedulers that have no name.
+daemons are not in the text, nor are those flags of the hashing schedulers that have no name. The one difference:
+marks from 2**31 on, which ipvsadm prints as negative numbers and then does not read back.
 """
 
 from __future__ import annotations

@@ -29,7 +29,8 @@ Result = TypeVar("Result")
 class NetlinkKernel:
     """IPVS of one network namespace. Safe to use from several threads; one call runs at a time.
 
-    It stays with the namespace it was opened in, whichever thread uses it later.
+    A connection stays with the namespace of the thread that made it, whichever thread uses it later. One that
+    was closed or broke is made again by the next call.
     """
 
     def __init__(self, *, load: Loader = modprobe, receive_buffer: int = RECEIVE_BUFFER) -> None:
