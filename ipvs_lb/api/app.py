@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
-from contextlib import aclosing
+import asyncio
+from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence, Set
+from contextlib import aclosing, suppress
 from typing import cast
 
 from starlette.applications import Starlette
@@ -33,13 +34,16 @@ from ipvs_lb.api.views import (
 )
 from ipvs_lb.engine.control import Control
 from ipvs_lb.errors import KernelError, LBError
+from ipvs_lb.model.identity import ServiceKey
 from ipvs_lb.overrides import Override
-from ipvs_lb.policy import Member, Seat
+from ipvs_lb.policy import Decision, Member, Seat
 from ipvs_lb.serial import JSON
 
 MAX_NAMES = 200
 MAX_CHECKED = 1000
 """Servers that can be probed out of turn at once."""
+DECISION_TIME = 1.0
+"""Seconds an order's answer waits for the decision that follows from it; the order stands in any case."""
 
 
 class Api:
@@ -226,8 +230,19 @@ class Api:
         seats, skipped = _divided(scene, _chosen(scene, patterns, services))
         members = [seat.member for seat in seats]
         await self._control.order(members, override)
+        await self._decided({member.key for member in members}, scene.snapshot.decision)
         after, shown = await self._scene(), Shown(members=frozenset(members))
         return _servers({**_head("order", after), "skipped": skipped}, after, shown)
+
+    async def _decided(self, keys: Set[ServiceKey], before: Decision) -> None:
+        """Wait, not for long, until there are other decisions than *before* on the services *keys*."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(DECISION_TIME):
+                while True:
+                    now = self._control.snapshot().decision.services
+                    if all(now.get(key) is not before.services.get(key) for key in keys):
+                        return
+                    await asyncio.sleep(DECISION_TIME / 50)
 
     def _done(self, what: str) -> Response:
         services = self._control.snapshot().decision.services.values()

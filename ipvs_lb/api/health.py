@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ipvs_lb.api.states import State, state_of
 from ipvs_lb.engine.control import Snapshot
 from ipvs_lb.explain import duration, explain_vip
-from ipvs_lb.policy import ServiceDecision
+from ipvs_lb.policy import ServiceDecision, VipRuling
 from ipvs_lb.serial import JSON
 
 HEALTH_SCHEMA = "ipvs_lb/health/1"
@@ -48,6 +48,15 @@ def health_to_json(snapshot: Snapshot) -> dict[str, JSON]:
     return {"schema": HEALTH_SCHEMA, "status": found.status, "reasons": [*told]}
 
 
+def vip_words(snapshot: Snapshot, vip: VipRuling) -> tuple[str, ...]:
+    """Whether a VIP is up, and why not; right after a reload, services that kept it down may be gone."""
+    services = snapshot.decision.services
+    known = tuple(key for key in vip.because if key in services)
+    if vip.because and not known:
+        return (f"{vip.address} is withdrawn", "it is being decided anew")
+    return explain_vip(replace(vip, because=known), services, snapshot.layouts)
+
+
 def _failing(snapshot: Snapshot) -> Iterator[str]:
     if snapshot.kernel_error is not None:
         yield f"the kernel cannot be asked: {snapshot.kernel_error}"
@@ -56,15 +65,15 @@ def _failing(snapshot: Snapshot) -> Iterator[str]:
             yield f"{snapshot.layouts[key].declared.name} ({key}) has no server for new connections"
     for vip in snapshot.decision.vips.values():
         if not vip.is_up:
-            why = explain_vip(vip, snapshot.decision.services, snapshot.layouts)
-            yield ": ".join((why[0], "; ".join(why[1:])))
+            said, *why = vip_words(snapshot, vip)
+            yield f"{said}: {'; '.join(why)}" if why else said
 
 
 def _degraded(snapshot: Snapshot) -> Iterator[str]:
     if snapshot.config_error:
         more = len(snapshot.config_error) - 1
-        first = f"the last reload was refused: {snapshot.config_error[0]}"
-        yield f"{first} (and {more} more)" if more else first
+        refused = f"the last reload was refused: {snapshot.config_error[0]}"
+        yield f"{refused} (and {more} more)" if more else refused
     reconciled = snapshot.started if snapshot.reconciled is None else snapshot.reconciled
     if snapshot.kernel_error is None and snapshot.at - reconciled > STALE:
         ago = duration(snapshot.at - reconciled)

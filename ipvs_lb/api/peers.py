@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 _UCRED = struct.Struct("3i")  # struct ucred of <linux/socket.h>: pid, uid, gid
+_LONGEST = 64  # characters of a name in a certificate that are shown; X.520 allows no more
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,7 +40,8 @@ def _common_name(certificate: Mapping[str, object] | None) -> str:
     """The subject's common name of a certificate as `ssl` decodes it."""
     subject = (certificate or {}).get("subject", ())
     assert isinstance(subject, tuple)  # noqa: S101  # documented by ssl.SSLSocket.getpeercert
-    return next((value for parts in subject for key, value in parts if key == "commonName"), "")
+    name = next((value for parts in subject for key, value in parts if key == "commonName"), "")
+    return "".join(filter(str.isprintable, name))[:_LONGEST]
 
 
 async def name_of(peer: Peer) -> str:

@@ -23,6 +23,8 @@ from ipvs_lb.errors import ConfigError, KernelError, LBError, UsageError
 from ipvs_lb.serial import JSON
 
 MAX_PROBLEMS = 100
+_BODY_LEFT = frozenset({408, 413})
+"""The rest of the body is not waited for."""
 
 
 class RefusalError(LBError):
@@ -58,6 +60,7 @@ async def answer(_request: Request, error: Exception) -> JSONResponse:
         error = RefusalError(status, error.detail or phrase)
     elif isinstance(error, LBError):
         status = _status(error)
+        headers = {"connection": "close"} if status in _BODY_LEFT else None
     else:
         status = 500
         error = LBError("a fault of ipvs-lb; its log has the details")

@@ -8,15 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import zip_longest
 
 from ipvs_lb.api.checks import check_to_json, last_error_to_json
 from ipvs_lb.api.scene import EVERYTHING, Scene, Shown
 from ipvs_lb.api.states import State, state_of
-from ipvs_lb.explain import explain
+from ipvs_lb.explain import Explanation, explain
 from ipvs_lb.health import NEW, Health, Status
 from ipvs_lb.model.identity import ServerKey, ServiceKey
 from ipvs_lb.model.probe import Probe
+from ipvs_lb.model.results import AgentMode
 from ipvs_lb.model.settings import Server
 from ipvs_lb.model.table import Servers
 from ipvs_lb.overrides import Override
@@ -25,12 +25,14 @@ from ipvs_lb.policy.standing import verdict
 from ipvs_lb.serial import JSON, server_counters_to_json, server_to_json
 
 _ORDERED = frozenset({Rule.FORCED_UP, Rule.FORCED_DOWN, Rule.SET_WEIGHT, Rule.DRAIN})
+_AGENTS = {Rule.AGENT_MAINT: AgentMode.MAINT, Rule.AGENT_DRAIN: AgentMode.DRAIN}
 _NO_COUNTERS: dict[str, JSON] = {
     "active_connections": None,
     "inactive_connections": None,
     "persistent_connections": None,
     "traffic": None,
 }
+OVERTAKEN = "what led to this has just changed, and it is being decided anew"
 _NOT_DECLARED = "it is in the kernel, but not in this configuration"
 
 Object = dict[str, JSON]
@@ -99,13 +101,23 @@ def _place(scene: Scene, key: ServiceKey) -> _Place:
 
 
 def _pairs(place: _Place) -> Iterator[tuple[Ruling, Seat | None]]:
-    """Rulings follow the declaration; those on servers that are declared no more come last."""
-    return zip_longest(place.decision.rulings, place.layout.seats)
+    """Every ruling with its seat, None: declared no more.
+
+    Rulings follow the declaration, but right after a reload that of before.
+    """
+    rulings, seats = place.decision.rulings, place.layout.seats
+    by_member = None
+    for index, ruling in enumerate(rulings):
+        seat = seats[index] if index < len(seats) else None
+        if seat is None or seat.member is not ruling.member:
+            by_member = by_member or {seat.member: seat for seat in seats}
+            seat = by_member.get(ruling.member)
+        yield ruling, seat
 
 
 def _explained(place: _Place, ruling: Ruling, seat: Seat | None) -> Object:
     scene = place.scene
-    told = explain(place.layout, place.decision, ruling.member.server, scene.inputs, scene.results)
+    told = _told(place, ruling, seat)
     probes = () if seat is None else seat.probes
     return {
         "server": _server(place, ruling, seat),
@@ -133,7 +145,7 @@ def _server(place: _Place, ruling: Ruling, seat: Seat | None) -> Object:
         "state": str(state_of(ruling)),
         "health": _health_word(place, ruling, health),
         "rule": str(ruling.rule),
-        "why": _why(place, ruling),
+        "why": _why(place, ruling, seat),
         "since": _since(place, ruling, health, override),
         "until": ruling.until,
         "override": None if override is None else override_to_json(override),
@@ -193,11 +205,31 @@ def _counters(scene: Scene, key: ServiceKey, server: ServerKey) -> Object:
     return _NO_COUNTERS if counters is None else server_counters_to_json(counters)
 
 
-def _why(place: _Place, ruling: Ruling) -> list[str]:
+def _why(place: _Place, ruling: Ruling, seat: Seat | None) -> list[str]:
     if ruling.rule is Rule.HEALTHY or ruling.rule is Rule.UNCHECKED:
         return []
-    inputs, results = place.scene.inputs, place.scene.results
-    return [*explain(place.layout, place.decision, ruling.member.server, inputs, results).why]
+    return [*_told(place, ruling, seat).why]
+
+
+def _told(place: _Place, ruling: Ruling, seat: Seat | None) -> Explanation:
+    if _is_overtaken(place, ruling, seat):
+        state = "out" if ruling.weight is None else f"in with weight {ruling.weight}"
+        return Explanation(state=state, why=(OVERTAKEN,), change=())
+    scene = place.scene
+    server = ruling.member.server
+    return explain(place.layout, place.decision, server, scene.inputs, scene.results)
+
+
+def _is_overtaken(place: _Place, ruling: Ruling, seat: Seat | None) -> bool:
+    """Whether what led to *ruling* is not there any more, because the next decision is still to be made."""
+    if ruling.rule is Rule.REMOVED:
+        return False
+    if seat is None or ruling.rule in _ORDERED:
+        return seat is None or ruling.member not in place.scene.snapshot.overrides
+    if ruling.rule in _AGENTS:
+        modes = {_health(place.scene, probe).reported.mode for probe in seat.probes}
+        return _AGENTS[ruling.rule] not in modes
+    return ruling.rule is Rule.DAMPED and place.layout.declared.policy.flap_damping is None
 
 
 def _health_word(place: _Place, ruling: Ruling, health: Sequence[Health]) -> str:

@@ -9,12 +9,11 @@ from collections import Counter
 from collections.abc import Iterator
 
 from ipvs_lb import __version__
-from ipvs_lb.api.health import health_to_json
+from ipvs_lb.api.health import health_to_json, vip_words
 from ipvs_lb.api.scene import EVERYTHING, Scene, Shown
 from ipvs_lb.api.servers import servers_to_json
 from ipvs_lb.api.states import State, state_of
 from ipvs_lb.events import Event
-from ipvs_lb.explain import explain_vip
 from ipvs_lb.model.identity import ServiceKey
 from ipvs_lb.model.table import ServiceStatistics, VirtualService
 from ipvs_lb.policy import Member, ServiceDecision, VipRuling
@@ -153,10 +152,9 @@ def _traffic(scene: Scene, key: ServiceKey) -> JSON:
 
 
 def _vip_to_json(scene: Scene, vip: VipRuling) -> Object:
-    snapshot = scene.snapshot
     return {
         "address": str(vip.address),
         "up": vip.is_up,
         "because": [str(key) for key in vip.because],
-        "why": [*explain_vip(vip, snapshot.decision.services, snapshot.layouts)],
+        "why": [*vip_words(scene.snapshot, vip)],
     }

@@ -6,7 +6,7 @@ import http.client
 import json
 import socket
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 from urllib.parse import quote, urlencode
@@ -83,7 +83,8 @@ class Daemon:
         connection = _Connection(self._path, self._patience)
         headers = {} if body is None else {"Content-Type": "application/json"}
         try:
-            connection.request(method, target, body, headers)
+            with suppress(BrokenPipeError):  # refused before all was sent: the answer says why
+                connection.request(method, target, body, headers)
             yield connection.getresponse()
         except (OSError, http.client.HTTPException, ValueError) as problem:
             raise self._error(problem) from problem

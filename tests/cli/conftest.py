@@ -69,6 +69,10 @@ class Box:
         return self.folder / "state"
 
     @property
+    def socket(self) -> Path:
+        return self.folder / "api.sock"
+
+    @property
     def store(self) -> SqliteStore:
         return SqliteStore(self.state_dir / "state.db")
 
@@ -83,7 +87,8 @@ class Box:
 
     def run(self, *arguments: str, color: bool = False, **variables: str) -> Result:
         """`ipvs-lb ARGUMENTS` in the box's folder, where lb.yaml is."""
-        runner = CliRunner(env={"IPVS_LB_STATE_DIR": str(self.state_dir), **variables})
+        ours = {"IPVS_LB_STATE_DIR": str(self.state_dir), "IPVS_LB_SOCKET": str(self.socket)}
+        runner = CliRunner(env={**ours, **variables})
         environment = Environment(
             open_gateway=self.open_gateway, check_once=self.check_once, now=lambda: 1700000000.0
         )
@@ -115,7 +120,7 @@ class OpenBox:
 
 @pytest.fixture
 def box(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Box:
-    for name in ("NO_COLOR", "IPVS_LB_CONFIG", "IPVS_LB_STATE_DIR"):
+    for name in ("NO_COLOR", "IPVS_LB_CONFIG", "IPVS_LB_STATE_DIR", "IPVS_LB_SOCKET"):
         monkeypatch.delenv(name, raising=False)
     made = Box(tmp_path)
     made.config()

@@ -9,7 +9,12 @@ from pathlib import Path
 import click
 from click.testing import CliRunner
 
+from ipvs_lb.api.endpoints import ENDPOINTS
+from ipvs_lb.api.openapi import openapi
+from ipvs_lb.api.states import State
 from ipvs_lb.cli import change, origins, plan_json, program, rollback, status_json, validate
+from ipvs_lb.overrides import Action
+from ipvs_lb.policy import Rule
 from ipvs_lb.serial import GENERATION_SCHEMA, TABLE_SCHEMA
 from tests.cli.conftest import GOLDEN
 
@@ -30,7 +35,9 @@ def paths(command: click.Command, path: tuple[str, ...] = ()) -> Iterator[tuple[
 
 
 def page() -> str:
-    runner = CliRunner(env={"IPVS_LB_CONFIG": None, "IPVS_LB_STATE_DIR": None})
+    runner = CliRunner(
+        env={"IPVS_LB_CONFIG": None, "IPVS_LB_STATE_DIR": None, "IPVS_LB_SOCKET": None}
+    )
     sections = [INTRODUCTION]
     for path in paths(program.program):
         result = runner.invoke(
@@ -75,4 +82,19 @@ def test_the_json_page_describes_every_schema_and_member() -> None:
         name for path in GOLDEN.glob("*.json") for name in words(json.loads(path.read_text()))
     }
     assert (schemas | written | {"left_out"}) - described == set()
-    assert {*origins.Owner} <= described
+    assert {*origins.Owner, *State, *Rule, *Action} <= described
+
+
+def test_the_api_page_describes_every_endpoint_and_status() -> None:
+    text = (REFERENCE / "api.md").read_text()
+    for endpoint in ENDPOINTS:
+        assert f"`{endpoint.method} {endpoint.path.replace(':path', '')}`" in text
+        assert all(str(status) in text for status in endpoint.refusals)
+
+
+def test_the_json_page_describes_every_member_of_the_api() -> None:
+    described = set(re.findall(r"[\w./-]+", (REFERENCE / "json.md").read_text()))
+    schemas = openapi()["components"]["schemas"]
+    bodies = {"CheckBody", "OverrideBody", "Refused", "Problem"}  # described on the API's page
+    for name in schemas.keys() - bodies:
+        assert set(schemas[name].get("properties", {})) - described == set(), name
