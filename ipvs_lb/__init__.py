@@ -1,12 +1,12 @@
 """A kernel-level IPVS load-balancer manager.
 
-    from ipvs_lb import load, open_gateway
+from ipvs_lb import load, open_gateway
 
-    with open_gateway() as gateway:
-        change = gateway.plan(load("lb.yaml"))
-        for command in change.commands:
-            print(command)
-        gateway.apply(change)
+with open_gateway() as gateway:
+    change = gateway.plan(load("lb.yaml"))
+    for command in change.commands:
+        print(command)
+    gateway.apply(change)
 """
 
 from __future__ import annotations

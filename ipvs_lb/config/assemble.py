@@ -10,6 +10,7 @@ from ipvs_lb.config.checks import checks_of, without_checks
 from ipvs_lb.config.documents import Document
 from ipvs_lb.config.fields import Form
 from ipvs_lb.config.forms import (
+    DaemonForm,
     DefaultsForm,
     PoolForm,
     RootForm,
@@ -24,7 +25,7 @@ from ipvs_lb.config.services import Context, Pool, WrittenService, service
 from ipvs_lb.config.tree import Block, Spot
 from ipvs_lb.config.validation import fill
 from ipvs_lb.config.values import name as parse_name
-from ipvs_lb.model.config import Config, DeclaredService
+from ipvs_lb.model.config import Config, DaemonSettings, DeclaredService
 from ipvs_lb.model.host import Vip
 from ipvs_lb.model.identity import IPAddress, Port, ServiceKey, family_of
 from ipvs_lb.model.settings import SyncDaemon, SyncRole, Timeouts
@@ -58,8 +59,9 @@ def assemble(documents: Sequence[Document], problems: Problems) -> Config:
     return Config(
         services=tuple(_with_settled_vips(one.declared, seen.vips) for one in written),
         timeouts=_timeouts(root.timeouts) if root.timeouts else None,
-        sync_daemons=_daemons(root, documents, written, problems),
+        sync_daemons=_sync_daemons(root, documents, written, problems),
         manage_sysctls=root.manage_sysctls,
+        daemon=_daemon_settings(root.daemon),
     )
 
 
@@ -198,7 +200,13 @@ def _timeouts(form: TimeoutsForm) -> Timeouts:
     return Timeouts(tcp=form.tcp, tcp_fin=form.tcp_fin, udp=form.udp)
 
 
-def _daemons(
+def _daemon_settings(form: DaemonForm) -> DaemonSettings:
+    return DaemonSettings(
+        reconcile_interval=form.reconcile_interval, drift=form.drift, watch=form.watch
+    )
+
+
+def _sync_daemons(
     root: RootForm,
     documents: Sequence[Document],
     written: Sequence[WrittenService],
@@ -217,7 +225,7 @@ def _daemons(
         if _is_mixed(one.declared):
             what = "a service that mixes families cannot go with sync, the kernel refuses that"
             one.spot.note(problems, what)
-    return tuple(map(_daemon, root.sync))
+    return tuple(map(_sync_daemon, root.sync))
 
 
 def _is_mixed(declared: DeclaredService) -> bool:
@@ -225,7 +233,7 @@ def _is_mixed(declared: DeclaredService) -> bool:
     return any(families - {family_of(server.address)} for server in declared.servers)
 
 
-def _daemon(form: SyncForm) -> SyncDaemon:
+def _sync_daemon(form: SyncForm) -> SyncDaemon:
     return SyncDaemon(
         role=form.role,
         interface=form.interface,

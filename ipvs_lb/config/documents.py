@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -20,10 +20,17 @@ from ipvs_lb.config.problems import Place, Problems, one_line, quoted
 from ipvs_lb.config.tree import Spot, Tree
 from ipvs_lb.config.validation import fill
 
+Seen = Callable[[Path], None]
+"""Told of a file that is about to be read or a pattern about to be matched, whether or not that will work."""
+
 MAX_BYTES = 32 * 1024 * 1024
 MAX_FILES = 1000
 _WILDCARDS = frozenset("*?[")
 _READ_APART = frozenset({"services", "pools", "defaults"})
+
+
+def ignore(_: Path) -> None:
+    """Nobody wants to know what is read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +52,7 @@ class Reader:
 
     environ: Mapping[str, str]
     problems: Problems
+    seen: Seen = ignore
     documents: list[Document] = field(default_factory=list)
     _files: dict[str, Spot | None] = field(default_factory=dict)
     _stack: list[str] = field(default_factory=list)
@@ -105,7 +113,7 @@ class Reader:
 
     def _include(self, target: str, base: Path | None, spot: Spot) -> None:
         try:
-            for path in _matching(target, base):
+            for path in self._matching(target, base):
                 self._include_file(path, spot, by_pattern=path.name != Path(target).name)
         except ValueError as error:
             spot.note(self.problems, str(error))
@@ -126,7 +134,21 @@ class Reader:
         self._files[real] = spot
         self._enter(content, os.fspath(path), path, IncludedForm)
 
+    def _matching(self, target: str, base: Path | None) -> Iterator[Path]:
+        """The files that an `include` names, sorted."""
+        if base is None:
+            raise ValueError("a text that is not a file cannot include files")
+        path = base / target
+        if _WILDCARDS & set(str(Path(target).parent)):
+            raise ValueError(f"{quoted(target)}: only the last part of a path may be a pattern")
+        if is_pattern(path):
+            self.seen(path)
+            yield from matching(path)
+        else:
+            yield path
+
     def _content(self, path: Path) -> bytes:
+        self.seen(path)
         content = _read(path, self._bytes)
         self._bytes -= len(content)
         return content
@@ -165,21 +187,18 @@ def _too_large(path: Path, size: int) -> str:
     return f"{_quoted(path)} has {size} bytes, expected at most {MAX_BYTES} in all files together"
 
 
-def _matching(target: str, base: Path | None) -> Iterator[Path]:
-    """The files that an `include` names, sorted."""
-    if base is None:
-        raise ValueError("a text that is not a file cannot include files")
-    path = base / target
-    if _WILDCARDS & set(str(Path(target).parent)):
-        raise ValueError(f"{quoted(target)}: only the last part of a path may be a pattern")
-    if not _WILDCARDS & set(path.name):
-        yield path
-        return
+def is_pattern(path: Path) -> bool:
+    """Whether *path* stands for any number of files."""
+    return not _WILDCARDS.isdisjoint(path.name)
+
+
+def matching(pattern: Path) -> Iterator[Path]:
+    """The files that *pattern* stands for, sorted. Raises ValueError when its folder cannot be listed."""
     try:
-        names = sorted(found.name for found in path.parent.iterdir())
+        names = sorted(found.name for found in pattern.parent.iterdir())
     except OSError as error:
-        raise ValueError(f"cannot list {_quoted(path.parent)}: {error.strerror}") from None
-    hidden = path.name.startswith(".")
+        raise ValueError(f"cannot list {_quoted(pattern.parent)}: {error.strerror}") from None
+    hidden = pattern.name.startswith(".")
     for name in names:
-        if fnmatchcase(name, path.name) and (hidden or not name.startswith(".")):
-            yield path.with_name(name)
+        if fnmatchcase(name, pattern.name) and (hidden or not name.startswith(".")):
+            yield pattern.with_name(name)

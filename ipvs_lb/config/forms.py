@@ -41,6 +41,7 @@ from ipvs_lb.config.kinds import (
     Translation,
     Weight,
     WhenDown,
+    WhenDrifted,
     WhenLost,
     WhenVipGoes,
     seconds,
@@ -48,8 +49,8 @@ from ipvs_lb.config.kinds import (
     whole,
     whole_seconds,
 )
-from ipvs_lb.config.values import DAY, Seconds
-from ipvs_lb.model.config import OnDown, QuorumAction, VipDownWhen
+from ipvs_lb.config.values import DAY, HOUR, Seconds
+from ipvs_lb.model.config import Drift, OnDown, QuorumAction, VipDownWhen
 from ipvs_lb.model.host import SourceNat
 from ipvs_lb.model.identity import IPProtocol
 from ipvs_lb.model.settings import Forwarding, TunnelChecksum, TunnelType
@@ -335,6 +336,24 @@ class SyncForm(Form):
     )
 
 
+class DaemonForm(Form):
+    """How `ipvs-lb run` works."""
+
+    reconcile_interval: Annotated[float, seconds(1, HOUR)] = Field(
+        default=Seconds(10),
+        description="How often the whole table is read from the kernel and compared.",
+    )
+    drift: WhenDrifted = Field(
+        default=Drift.REPAIR,
+        description="What others changed in the kernel is set right, or only reported.",
+    )
+    watch: Boolean = Field(
+        default=False,
+        description="Reload when this file or an included one changes. They are looked at once a second; a change "
+        "counts when nothing more has changed for a second.",
+    )
+
+
 class IncludedForm(Form):
     """What an included file can hold."""
 
@@ -362,6 +381,7 @@ class RootForm(IncludedForm):
     sync: list[SyncForm] = Field(
         default=[], description="Connection synchronization. Default: left as it is."
     )
+    daemon: DaemonForm = Field(default=DaemonForm(), description="How the daemon works.")
     manage_sysctls: Boolean = Field(
         default=False,
         description="Set kernel parameters the configuration needs; else they are only named.",

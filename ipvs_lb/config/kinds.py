@@ -10,7 +10,7 @@ from ipvs_lb.config import values
 from ipvs_lb.config.fields import REFERENCE_PATTERN, Scalar, number_json, text_json, word_json
 from ipvs_lb.config.problems import alternatives
 from ipvs_lb.model.checks import Via
-from ipvs_lb.model.config import OnDown, QuorumAction, VipDownWhen
+from ipvs_lb.model.config import Drift, OnDown, QuorumAction, VipDownWhen
 from ipvs_lb.model.host import SourceNat
 from ipvs_lb.model.identity import Family, IPAddress, IPProtocol, Port
 from ipvs_lb.model.settings import (
@@ -148,5 +148,6 @@ Role = Annotated[SyncRole, word("role", values.words(SyncRole))]
 Translation = Annotated[SourceNat, word("source NAT mode", values.words(SourceNat))]
 WhenDown = Annotated[OnDown, word("action", values.words(OnDown))]
 WhenLost = Annotated[QuorumAction, word("action", values.words(QuorumAction))]
+WhenDrifted = Annotated[Drift, word("action", values.words(Drift))]
 WhenVipGoes = Annotated[VipDownWhen, word("condition", values.words(VipDownWhen))]
 Way = Annotated[Via, word("way", values.words(Via))]

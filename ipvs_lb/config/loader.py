@@ -9,18 +9,20 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from ipvs_lb.config.assemble import assemble
-from ipvs_lb.config.documents import Reader
+from ipvs_lb.config.documents import Reader, Seen, ignore
 from ipvs_lb.config.problems import Problems
 from ipvs_lb.model.config import Config
 
 
-def load(path: str | Path, *, environ: Mapping[str, str] | None = None) -> Config:
+def load(
+    path: str | Path, *, environ: Mapping[str, str] | None = None, seen: Seen = ignore
+) -> Config:
     """The configuration in the file at *path* and the files it includes.
 
-    *environ* is what `${NAME}` refers to, the process's own environment if None. Raises ConfigError with every
-    problem as `FILE:LINE:COLUMN: path: what`, sorted.
+    *environ* is what `${NAME}` refers to, the process's own environment if None. *seen* is told of every file and
+    pattern before it is looked at. Raises ConfigError with every problem as `FILE:LINE:COLUMN: path: what`, sorted.
     """
-    return _load(lambda reader: reader.read(Path(path)), environ)
+    return _load(lambda reader: reader.read(Path(path)), environ, seen)
 
 
 def loads(
@@ -44,14 +46,18 @@ def problem_lines(text: str) -> dict[int, str]:
     return {problem.place.line: f"{problem.path}: {problem.what}" for problem in ordered}
 
 
-def _load(read: Callable[[Reader], None], environ: Mapping[str, str] | None) -> Config:
-    with _collector_paused():
-        return _read_and_assemble(read, os.environ if environ is None else environ)
-
-
-def _read_and_assemble(read: Callable[[Reader], None], environ: Mapping[str, str]) -> Config:
+def _load(
+    read: Callable[[Reader], None], environ: Mapping[str, str] | None, seen: Seen = ignore
+) -> Config:
     problems = Problems()
-    reader = Reader(environ, problems)
+    reader = Reader(os.environ if environ is None else environ, problems, seen)
+    with _collector_paused():
+        return _read_and_assemble(read, reader, problems)
+
+
+def _read_and_assemble(
+    read: Callable[[Reader], None], reader: Reader, problems: Problems
+) -> Config:
     read(reader)
     config = assemble(reader.documents, problems)
     problems.check()

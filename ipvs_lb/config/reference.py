@@ -15,6 +15,7 @@ from ipvs_lb.config.compose import MAX_DEPTH, MAX_VALUES
 from ipvs_lb.config.documents import MAX_BYTES, MAX_FILES
 from ipvs_lb.config.fields import Form, Listed, Scalar
 from ipvs_lb.config.forms import (
+    DaemonForm,
     DefaultsForm,
     FlapDampingForm,
     IncludedForm,
@@ -50,6 +51,7 @@ SECTIONS: dict[str, type[BaseModel]] = {
     "Defaults": DefaultsForm,
     "Timeouts": TimeoutsForm,
     "Sync daemon": SyncForm,
+    "Daemon": DaemonForm,
     "Included file": IncludedForm,
 }
 _LINKS: dict[type[BaseModel], str] = {form: title for title, form in SECTIONS.items()} | {

@@ -22,6 +22,7 @@ T = TypeVar("T")
 E = TypeVar("E", bound=enum.Enum)
 
 DAY = 86400
+HOUR = 3600
 MAX_NAME = 100
 MAX_REGEX = 500
 _NAME = re.compile(r"[A-Za-z0-9_\[][A-Za-z0-9_.:\[\]@-]*")
@@ -32,7 +33,7 @@ _DURATION = re.compile(
     r"(?:([0-9]{1,9}(?:\.[0-9]{1,6})?)m)?(?:([0-9]{1,9}(?:\.[0-9]{1,6})?)s)?"
     r"(?:([0-9]{1,9}(?:\.[0-9]{1,6})?)ms)?"
 )
-_UNITS = (DAY, 3600, 60, 1, 0.001)
+_UNITS = (DAY, HOUR, 60, 1, 0.001)
 _NO_HOSTS = frozenset({bytes(4), b"\xff" * 4, bytes(16)})
 _MULTICAST = {4: range(224, 240), 6: range(255, 256)}  # the first byte
 _BOOLEANS = {"true": True, "yes": True, "on": True, "false": False, "no": False, "off": False}

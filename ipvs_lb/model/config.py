@@ -127,10 +127,14 @@ class Drift(enum.StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DaemonSettings:
-    """How the daemon works: seconds between two comparisons with the kernel, and what follows from a difference."""
+    """How the daemon works: seconds between two comparisons with the kernel, and what follows from a difference.
+
+    `watch`: a change of the configuration's files is a reload.
+    """
 
     reconcile_interval: float = 10.0
     drift: Drift = Drift.REPAIR
+    watch: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -79,6 +79,13 @@ def test_a_file_that_is_not_there_is_a_problem(tmp_path: Path) -> None:
     ]
 
 
+def test_a_path_may_be_given_as_text(tmp_path: Path) -> None:
+    (tmp_path / "more.yaml").write_text("services: []")
+    path = tmp_path / "lb.yaml"
+    path.write_text("version: 1\ninclude: more.yaml\n")
+    assert load(str(path)) == load(path)
+
+
 def test_a_folder_is_a_problem(tmp_path: Path) -> None:
     folder = tmp_path / "lb.yaml"
     folder.mkdir()

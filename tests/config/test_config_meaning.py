@@ -16,8 +16,10 @@ from ipvs_lb.model import checks
 from ipvs_lb.model.checks import HealthCheck, HttpCheck, TcpCheck, Tls, Via
 from ipvs_lb.model.config import (
     Config,
+    DaemonSettings,
     DeclaredServer,
     DeclaredService,
+    Drift,
     FlapDamping,
     HealthPolicy,
     OnDown,
@@ -375,3 +377,32 @@ def test_lines_may_end_as_on_other_systems() -> None:
     text = (CONFIG / "example.yaml").read_text()
     for ending in ("\r\n", "\r"):
         assert loads(text.replace("\n", ending)) == loads(text)
+
+
+def test_the_daemon_repairs_every_ten_seconds_and_waits_for_a_reload_unless_told() -> None:
+    assert loads("version: 1\n").daemon == DaemonSettings(
+        reconcile_interval=10, drift=Drift.REPAIR, watch=False
+    )
+
+
+def test_the_daemon_does_as_its_block_says() -> None:
+    text = "version: 1\ndaemon: {reconcile_interval: 1m30s, drift: report, watch: true}\n"
+    assert loads(text).daemon == DaemonSettings(
+        reconcile_interval=90, drift=Drift.REPORT, watch=True
+    )
+
+
+def test_the_daemon_block_belongs_to_the_first_file(tmp_path: Path) -> None:
+    (tmp_path / "more.yaml").write_text("daemon: {watch: yes}\n")
+    (tmp_path / "lb.yaml").write_text("version: 1\ninclude: more.yaml\n")
+    with pytest.raises(ConfigError, match=r"more\.yaml:1:1: daemon: unknown key"):
+        load(tmp_path / "lb.yaml")
+
+
+def test_loading_tells_of_every_file_and_pattern_it_looks_at(tmp_path: Path) -> None:
+    path, seen = tmp_path / "lb.yaml", []
+    (tmp_path / "more.yaml").write_text("services: []\n")
+    path.write_text("version: 1\ninclude: ['m*.yaml', gone.yaml]\n")
+    with pytest.raises(ConfigError, match=r"cannot read .*gone\.yaml"):
+        load(path, seen=seen.append)
+    assert [found.name for found in seen] == ["lb.yaml", "m*.yaml", "more.yaml", "gone.yaml"]

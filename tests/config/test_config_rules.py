@@ -689,6 +689,39 @@ timeouts: {tcp: 0s, upd: 5s}\
     pytest.param(
         """\
 version: 1
+daemon: {reconcile_interval: 500ms, drift: repare, watch: maybe}\
+""",
+        [
+            'lb.yaml:2:30: daemon.reconcile_interval: expected 1s to 3600s, found "500ms"',
+            'lb.yaml:2:44: daemon.drift: unknown action "repare", did you mean "repair"?',
+            'lb.yaml:2:59: daemon.watch: expected yes or no, found "maybe"',
+        ],
+        id="daemon",
+    ),
+    pytest.param(
+        """\
+version: 1
+daemon:
+  reconcile_intervall: 10s
+  reconcile_interval: 61m
+""",
+        [
+            'lb.yaml:3:3: daemon.reconcile_intervall: unknown key, did you mean "reconcile_interval"?',
+            'lb.yaml:4:23: daemon.reconcile_interval: expected 1s to 3600s, found "61m"',
+        ],
+        id="daemon-limits",
+    ),
+    pytest.param(
+        """\
+version: 1
+daemon: 10s\
+""",
+        ['lb.yaml:2:9: daemon: expected a mapping, found "10s"'],
+        id="daemon-not-a-mapping",
+    ),
+    pytest.param(
+        """\
+version: 1
 services:
   - {name: a, vip: 10.0.0.1, port: 80, servers: [], quorum: {servers: 2, hysteresis: 2}}
 """,
@@ -740,8 +773,8 @@ include: x.yaml\
     pytest.param(
         "version: 1\n\"a\\nb\": 1\n'': 2",
         [
-            'lb.yaml:2:1: "a\\nb": unknown key, expected version, include, pools, services, defaults, timeouts, sync or manage_sysctls',
-            'lb.yaml:3:1: "": unknown key, expected version, include, pools, services, defaults, timeouts, sync or manage_sysctls',
+            'lb.yaml:2:1: "a\\nb": unknown key, expected version, include, pools, services, defaults, timeouts, sync, daemon or manage_sysctls',
+            'lb.yaml:3:1: "": unknown key, expected version, include, pools, services, defaults, timeouts, sync, daemon or manage_sysctls',
         ],
         id="weird",
     ),
@@ -772,7 +805,7 @@ version: 1
 1: b
 """,
         [
-            "lb.yaml:2:1: 1: unknown key, expected version, include, pools, services, defaults, timeouts, sync or manage_sysctls"
+            "lb.yaml:2:1: 1: unknown key, expected version, include, pools, services, defaults, timeouts, sync, daemon or manage_sysctls"
         ],
         id="ck",
     ),
@@ -1585,7 +1618,7 @@ services:
     pytest.param(
         'version: 1\n"\\u2028": 1\n',
         [
-            'lb.yaml:2:1: "\\u2028": unknown key, expected version, include, pools, services, defaults, timeouts, sync or manage_sysctls'
+            'lb.yaml:2:1: "\\u2028": unknown key, expected version, include, pools, services, defaults, timeouts, sync, daemon or manage_sysctls'
         ],
         id="escaped-key",
     ),
