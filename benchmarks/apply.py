@@ -13,11 +13,10 @@ import resource
 import subprocess
 import sys
 import tempfile
-from functools import partial
+from collections.abc import Iterator
 from pathlib import Path
 
-from benchmarks.measure import Report, machine, save, seconds
-from ipvs_lb.commands import Flush
+from benchmarks.measure import Report, apart, leave_network, machine, save, seconds
 from ipvs_lb.config import load
 from ipvs_lb.ipvsadm.save import render
 from ipvs_lb.model.identity import AddressKey
@@ -83,11 +82,6 @@ def apply_process(config: Path, state: Path) -> None:
     subprocess.run([*map(str, command)], stdout=subprocess.DEVNULL, check=True)
 
 
-def clear() -> None:
-    with NetlinkKernel() as kernel:
-        kernel.execute([Flush()])
-
-
 def kernel_step(desired: Table) -> None:
     with NetlinkKernel() as kernel:
         kernel.execute(plan(Table(), desired))
@@ -101,30 +95,42 @@ def reconcile(desired: Table) -> None:
 
 
 def compare(services: int, servers: int, rounds: int, *, with_pyroute2: bool) -> Report:
-    """Every tool in turn, *rounds* times, each on an empty table."""
+    """Every tool in turn, *rounds* times, each in a network namespace of its own.
+
+    Servers that were removed linger in the kernel's trash and slow down every addition for two
+    minutes: a table that was emptied is not like one that was never filled.
+    """
     report = Report(f"{services:,} services x {servers} servers")
     with tempfile.TemporaryDirectory(dir="/run") as folder:
         config = Path(folder) / "lb.yaml"
         config.write_text(yaml_config(services, servers))
         desired = effective(load(config))
         rules = render(desired)
-        for number in range(rounds):
-            clear()
-            report.add(IPVSADM_WRITE, seconds(lambda: write_with_ipvsadm(rules)))
-            report.add(IPVSADM_READ, seconds(read_with_ipvsadm))
-            report.add(RECONCILE, seconds(lambda: reconcile(desired)))
-            clear()
-            report.add(KERNEL, seconds(lambda: kernel_step(desired)))
-            clear()
-            state = Path(folder) / f"state-{number}"
-            report.add(PROCESS, seconds(partial(apply_process, config, state)))
+
+        def ipvsadm() -> Iterator[tuple[str, float]]:
+            yield IPVSADM_WRITE, seconds(lambda: write_with_ipvsadm(rules))
+            yield IPVSADM_READ, seconds(read_with_ipvsadm)
+            yield RECONCILE, seconds(lambda: reconcile(desired))
+
+        def step() -> Iterator[tuple[str, float]]:
+            yield KERNEL, seconds(lambda: kernel_step(desired))
             reconcile(desired)
-            clear()
-        if with_pyroute2:
+
+        def process() -> Iterator[tuple[str, float]]:
+            state = Path(tempfile.mkdtemp(dir=folder))
+            yield PROCESS, seconds(lambda: apply_process(config, state))
+            reconcile(desired)
+
+        def pyroute2() -> Iterator[tuple[str, float]]:
             tenth = Table(dict(list(desired.services.items())[: services // 10]))
-            report.add(PYROUTE2, seconds(lambda: write_with_pyroute2(tenth)))
+            yield PYROUTE2, seconds(lambda: write_with_pyroute2(tenth))
             reconcile(tenth)
-            clear()
+
+        for _ in range(rounds):
+            for work in (ipvsadm, step, process):
+                report.add_all(apart(work))
+        if with_pyroute2:
+            report.add_all(apart(pyroute2))
     return report
 
 
@@ -151,10 +157,9 @@ def one_size(services: int) -> None:
         config = Path(folder) / "lb.yaml"
         config.write_text(yaml_config(services, 20))
         desired = effective(load(config))
-    clear()
+    leave_network()
     took = seconds(lambda: kernel_step(desired))
     noop = seconds(lambda: reconcile(desired))
-    clear()
     print(took, noop, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
 
 

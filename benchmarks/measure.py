@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import ctypes
 import json
+import os
 import platform
 import statistics
+import subprocess
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
+
+_CLONE_NEWNET = 0x40000000  # linux/sched.h
 
 
 def seconds(work: Callable[[], object]) -> float:
@@ -17,6 +22,35 @@ def seconds(work: Callable[[], object]) -> float:
     start = time.perf_counter()
     work()
     return time.perf_counter() - start
+
+
+def leave_network() -> None:
+    """Move this process into a network namespace of its own, with its loopback up (unshare(2))."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.unshare(_CLONE_NEWNET):
+        raise OSError(ctypes.get_errno(), "unshare")
+    subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
+
+
+def apart(work: Callable[[], Iterable[tuple[str, float]]]) -> list[tuple[str, float]]:
+    """What *work* measures in a process and a network namespace of its own."""
+    reading, writing = os.pipe()
+    child = os.fork()
+    if child == 0:
+        status = 1
+        try:
+            leave_network()
+            os.write(writing, json.dumps(list(work())).encode())
+            status = 0
+        finally:
+            os._exit(status)
+    os.close(writing)
+    with os.fdopen(reading, "rb") as pipe:
+        answer = pipe.read()
+    _, status = os.waitpid(child, 0)
+    if status:
+        raise RuntimeError(f"a measurement ended with status {status}")
+    return [(str(name), float(value)) for name, value in json.loads(answer)]
 
 
 def machine() -> dict[str, str]:
@@ -42,6 +76,11 @@ class Report:
         """Record one round of *name*, and say so at once: a benchmark is long."""
         self.rounds.setdefault(name, []).append(value)
         print(f"  {name:<44} {value:9.3f} s", flush=True)
+
+    def add_all(self, rounds: Iterable[tuple[str, float]]) -> None:
+        """Record several."""
+        for name, value in rounds:
+            self.add(name, value)
 
     def median(self, name: str) -> float:
         """The median of the rounds of *name*, in seconds."""

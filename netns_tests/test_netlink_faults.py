@@ -219,6 +219,19 @@ def test_a_refused_server_is_named_with_the_reason(
     assert hint in (error.hint or "")
 
 
+def test_a_namespace_without_an_address_takes_no_servers(gateway: Host) -> None:
+    script = (
+        "import ctypes; ctypes.CDLL(None).unshare(0x40000000)\n"
+        "from netns_tests.test_netlink_faults import A, ONE, RR, WEB, AddServer, AddService\n"
+        "from ipvs_lb.errors import RefusedError\n"
+        "from ipvs_lb.netlink import open_kernel\n"
+        "try: open_kernel().execute([AddService(WEB, RR), AddServer(WEB, A, ONE)])\n"
+        "except RefusedError as error: print(error.hint)\n"
+    )
+    said = gateway.run([sys.executable, "-c", script]).stdout
+    assert said.startswith("ip link set lo up")
+
+
 def test_timeouts_beyond_the_kernels_clock_are_refused(kernel: NetlinkKernel) -> None:
     error = refused(kernel, SetTimeouts(Timeouts(tcp=2**31, tcp_fin=1, udp=1)))
     assert "out of range" in str(error)

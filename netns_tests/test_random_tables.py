@@ -96,6 +96,7 @@ def seen_by_pyroute2() -> dict[ServiceKey, VirtualService]:
     return found
 
 
+@pytest.mark.timeout(600)  # a program is started for each table
 @on_the_kernel
 @given(wanted=tables)
 def test_what_is_executed_is_what_everybody_reads(gateway: Gateway, wanted: Table) -> None:

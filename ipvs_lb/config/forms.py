@@ -326,7 +326,7 @@ class SyncForm(Form):
         default=0,
         description="Number of the group; a backup with 0 accepts all.",
     )
-    max_length: Annotated[int, whole(0, 65507)] = Field(
+    max_length: Annotated[int, whole(1024, 65507)] = Field(
         default=0, description="Bytes of a message at most; 0 follows the interface's MTU."
     )
     group: MaybeGroup = Field(default=None, description="Multicast group. Default: 224.0.0.81.")

@@ -31,7 +31,7 @@ _ORDER = (
 _ADDRESS, _PORT, _FAMILY = (
     header(servers.ADDRESS, 16), header(servers.PORT, 2), header(servers.FAMILY, 2),
 )  # fmt: skip
-_REMEMBERED = 1 << 17  # entries of a memory before it starts afresh
+_REMEMBERED = 1 << 16  # different settings before they are forgotten
 
 
 class InterruptedDumpError(KernelError):
@@ -78,14 +78,12 @@ class ServerDumps:
         self._now: dict[bytes, Servers] = {}
         self._settings: dict[bytes, Server] = {}
         self._sizes: set[int] = set()
-        self._keys: dict[tuple[bytes, bytes, int], ServerKey] = {}
 
     def begin(self) -> None:
         """A new read of the whole table starts: forget what was not seen in the last one."""
         self._before, self._now = self._now, {}
-        for memory in (self._settings, self._keys):
-            if len(memory) > _REMEMBERED:
-                memory.clear()
+        if len(self._settings) > _REMEMBERED:
+            self._settings.clear()
 
     def read(self, datagrams: Sequence[bytes], service_family: Family) -> Servers:
         """The servers of one service. Raises InterruptedDumpError, CodecError."""
@@ -122,8 +120,8 @@ class ServerDumps:
             if (head, nest, a, p, f) != expected:
                 return None
             server = self._settings.get(settings) or self._new_settings(settings)
-            key = self._keys.get((packed, port, family)) or self._new_key(packed, port, family)
-            found[key] = server
+            address = parse_address(packed, parse_family(family))
+            found[ServerKey(address, Port(int.from_bytes(port, "big")))] = server
         return found
 
     def _is_known(self, size: int, datagram: bytes) -> bool:
@@ -136,12 +134,6 @@ class ServerDumps:
         server = servers.decode_settings(Attributes("server", content))
         self._settings[content] = server
         return server
-
-    def _new_key(self, packed: bytes, port: bytes, family: int) -> ServerKey:
-        address = parse_address(packed, parse_family(family))
-        key = ServerKey(address, Port(int.from_bytes(port, "big")))
-        self._keys[packed, port, family] = key
-        return key
 
 
 def _fits(record: bytes) -> bool:

@@ -124,7 +124,8 @@ def _invalid_server(command: AddServer | EditServer, server: Server) -> str:
         if server.forwarding is not Forwarding.TUNNEL:
             return "a server of the other address family can only be reached by tunnel"
         return "a server of the other address family cannot be used while a sync daemon runs"
-    return "ipvs-lb validate"
+    # inet_addr_type() finds no address unicast in a network namespace that has none of its own
+    return "ip link set lo up: a network namespace without any address takes no servers"
 
 
 def _is_unicast(address: IPAddress) -> bool:

@@ -400,7 +400,8 @@ def test_the_daemon_block_belongs_to_the_first_file(tmp_path: Path) -> None:
 
 
 def test_loading_tells_of_every_file_and_pattern_it_looks_at(tmp_path: Path) -> None:
-    path, seen = tmp_path / "lb.yaml", []
+    path = tmp_path / "lb.yaml"
+    seen: list[Path] = []
     (tmp_path / "more.yaml").write_text("services: []\n")
     path.write_text("version: 1\ninclude: ['m*.yaml', gone.yaml]\n")
     with pytest.raises(ConfigError, match=r"cannot read .*gone\.yaml"):

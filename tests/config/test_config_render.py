@@ -116,7 +116,7 @@ def daemons(draw: st.DrawFn, role: SyncRole) -> SyncDaemon:
         role=role,
         interface=draw(interfaces),
         sync_id=draw(st.integers(0, 255)),
-        max_length=draw(st.integers(0, 65507)),
+        max_length=draw(st.just(0) | st.integers(1024, 65507)),
         group=draw(
             st.none()
             | st.integers(0xE0000001, 0xEFFFFFFF).map(IPv4Address)

@@ -82,7 +82,7 @@ IPIP = Server(forwarding=Forwarding.TUNNEL, tunnel=Tunnel())
         (add("::ffff:10.0.0.4", IPIP), errno.EINVAL, "invalid", "unicast"),
         (add("fd00::1"), errno.EINVAL, "invalid", "only be reached by tunnel"),
         (add("fd00::1", IPIP), errno.EINVAL, "invalid", "while a sync daemon runs"),
-        (add("10.0.0.4"), errno.EINVAL, "invalid", "ipvs-lb validate"),
+        (add("10.0.0.4"), errno.EINVAL, "invalid", "ip link set lo up"),
         (add("fd00::1"), errno.EAFNOSUPPORT, "cannot reach this address family", "IPV6"),
         (add("10.0.0.4"), errno.ENOMEM, "no memory left", ""),
         (add("10.0.0.4"), errno.EIO, "Input/output error", ""),
