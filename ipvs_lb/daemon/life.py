@@ -1,6 +1,7 @@
 """`ipvs-lb run`, from the lock on the state directory to the last record.
 
-SIGHUP reloads; SIGTERM and SIGINT stop, and leave the table forwarding.
+SIGHUP reloads, and so does a change of the configuration's files where it asks for that. SIGTERM and SIGINT stop, and
+leave the table forwarding.
 """
 
 from __future__ import annotations
@@ -9,12 +10,14 @@ import asyncio
 import contextlib
 import signal
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 from ipvs_lb.daemon.logs import logger
 from ipvs_lb.daemon.notify import Manager
+from ipvs_lb.daemon.watch import Source, follow
 from ipvs_lb.engine.balancer import Balancer, Parts
 from ipvs_lb.errors import LBError
 from ipvs_lb.model.config import Config
@@ -45,18 +48,22 @@ def run(settings: Settings) -> None:
 
 async def _live(settings: Settings) -> None:
     from ipvs_lb.api.server import serving
+    from ipvs_lb.config import load
     from ipvs_lb.wiring import open_daemon
 
     manager = Manager()
+    source = Source(lambda seen: load(settings.config, seen=seen))
     with open_daemon(settings.config, settings.state_dir) as parts:
-        balancer = Balancer(parts)
+        balancer = Balancer(replace(parts, load=source.load))
         balancer.subscribe(logger())
-        stop = _on_signals(balancer, manager)
+        reload = partial(_reload, balancer, manager)
+        stop = _on_signals(reload)
         await balancer.start()
         async with serving(balancer, settings.socket, group=settings.socket_group):
             tasks = (
                 asyncio.create_task(balancer.run(), name="balancer"),
                 asyncio.create_task(manager.watch(), name="watchdog"),
+                asyncio.create_task(follow(source, reload, parts.threads), name="files"),
             )
             manager.ready("balancing")
             await asyncio.wait(
@@ -77,17 +84,17 @@ async def _end(*tasks: asyncio.Task[None]) -> None:
             await task
 
 
-def _on_signals(balancer: Balancer, manager: Manager) -> asyncio.Event:
-    """Reload on SIGHUP; the event is set by SIGTERM and SIGINT."""
+def _on_signals(reload: Callable[[], Coroutine[None, None, None]]) -> asyncio.Event:
+    """*reload* on SIGHUP; the event is set by SIGTERM and SIGINT."""
     loop, stop = asyncio.get_running_loop(), asyncio.Event()
     reloads: set[asyncio.Task[None]] = set()
 
-    def reload() -> None:
-        task = loop.create_task(_reload(balancer, manager), name="reload")
+    def begin() -> None:
+        task = loop.create_task(reload(), name="reload")
         reloads.add(task)
         task.add_done_callback(reloads.discard)
 
-    _handle(loop, signal.SIGHUP, reload)
+    _handle(loop, signal.SIGHUP, begin)
     for number in (signal.SIGTERM, signal.SIGINT):
         _handle(loop, number, stop.set)
     return stop

@@ -34,12 +34,12 @@ from ipvs_lb.events import Event, Fact, Level, Ring
 from ipvs_lb.model.config import Config, Drift
 from ipvs_lb.model.desired import Desired, GenerationSummary, Owned, PlacedVip, owned_by
 from ipvs_lb.model.host import HostState
-from ipvs_lb.model.identity import ServiceKey
+from ipvs_lb.model.identity import IPAddress, ServiceKey
 from ipvs_lb.model.probe import Probe
 from ipvs_lb.model.table import Statistics, Table, VirtualService
 from ipvs_lb.overrides import Override
 from ipvs_lb.plan import plan
-from ipvs_lb.policy import Member, Removed, starting_health
+from ipvs_lb.policy import Member, Removed, VipRuling, starting_health
 from ipvs_lb.ports import Host, Kernel, Prober, Records, Store
 
 T = TypeVar("T")
@@ -375,7 +375,8 @@ class Balancer:
     async def _reconcile(self, config: Config) -> None:
         roster, store = self._court.roster, self._parts.store
         owned = await self._aside(store.owned)
-        desired, state = await self._aside(self._desired, config, owned)
+        table, rulings = self._court.table(), dict(self._court.vips)
+        desired, state = await self._aside(self._desired, config, owned, table, rulings)
         actual = await self._mirror.read()
         wanted = owned_by(desired)
         ours = _part_of(actual, owned | wanted)
@@ -413,9 +414,10 @@ class Balancer:
         self._reported = tuple(commands)
         return left_alone
 
-    def _desired(self, config: Config, owned: Owned) -> tuple[Desired, HostState]:
-        """Everything that is to be in force, and the host as it is."""
-        table = self._court.table()
+    def _desired(
+        self, config: Config, owned: Owned, table: Table, rulings: Mapping[IPAddress, VipRuling]
+    ) -> tuple[Desired, HostState]:
+        """Everything that is to be in force, and the host as it is. Runs beside the event loop."""
         state = self._parts.host.read(hostplan.SYSCTLS)
         rules = hostplan.source_nat_rules(config, table, state)
         vips = [vip for service in config.services for vip in service.vips]
@@ -429,7 +431,7 @@ class Balancer:
             config.manage_sysctls,
             hostplan.unmanaged(vips),
         )
-        return withdrawn(desired, self._court.vips), state
+        return withdrawn(desired, rulings), state
 
     async def _record(self, desired: Desired, claimed: Owned) -> None:
         """A configuration that is in force for the first time makes a generation."""

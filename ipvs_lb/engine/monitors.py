@@ -4,7 +4,8 @@ Rules kept here:
 1. A new probe starts within the first second, or within its interval when that is shorter; so that a thousand new ones
    do not stay in step, the second start comes after a random part of the interval.
 2. After that, starts are one pause apart, counted from when the last one should have been: lateness does not add up.
-   A start that was missed is skipped, and a probe never runs twice at the same time.
+   A start that was missed is skipped, and a probe never runs twice at the same time. Where many are due, a start may
+   be a tenth of a second late: waking up for each would cost more than the probe itself.
 3. A process that was stopped for a while goes on in the same rhythm; timeouts from before are its own.
 4. Above `concurrency` probes wait in line.
 5. Probes that stay wanted keep their schedule and their history; where only times or thresholds of one have changed,
@@ -35,7 +36,8 @@ CONCURRENCY = 4096
 _FIRST_SECONDS = 1.0
 _STALL = 1.0  # a scheduler this late did not run; an overloaded one is late by less, or always
 _LONGEST = 3600.0  # between two looks at an empty schedule
-_GRAIN = 0.02  # starts closer to each other than this share one wake-up
+_SLICE = 64  # starts in a row, after which the loop's other work has its turn
+_GRAIN = 0.1  # starts closer to each other than this share a wake-up: a cold cache is what Python pays most for
 
 
 @dataclass(slots=True, eq=False)
@@ -85,9 +87,13 @@ class Monitors:
         self._running: set[_Monitor] = set()
         self._asked: dict[_Monitor, list[asyncio.Future[Outcome | None]]] = {}
         self._awaited: dict[_Monitor, list[asyncio.Future[Outcome | None]]] = {}
+        # Asking for the running loop costs a system call in Python 3.11, so it is asked for once, by `run`.
+        self._loop: asyncio.AbstractEventLoop
+        self._time: Callable[[], float]
         self._alarm: asyncio.TimerHandle | None = None
         self._alarm_at = -math.inf
         self._starting = False
+        self._ticked = -math.inf
         self.health: Mapping[Probe, Health] = MappingProxyType(self._health)
 
     def restore(self, health: Mapping[Probe, Health]) -> None:
@@ -149,10 +155,12 @@ class Monitors:
 
     async def run(self) -> None:
         """Execute the probes until cancelled; then those under way are given up."""
+        self._loop = asyncio.get_running_loop()
+        self._time = self._loop.time
         self._alarm_at = -math.inf
         self._tick()
         try:
-            await asyncio.get_running_loop().create_future()
+            await self._loop.create_future()
         finally:
             self._stop()
 
@@ -200,7 +208,7 @@ class Monitors:
         return future
 
     def _tick(self) -> None:
-        now = asyncio.get_running_loop().time()
+        self._ticked = now = self._time()
         try:
             self._start_due(now)
         finally:
@@ -210,20 +218,21 @@ class Monitors:
         """Have the next tick at *at*, and not when it was to be before."""
         if self._alarm is not None:
             self._alarm.cancel()
-        loop = asyncio.get_running_loop()
-        self._alarm_at = min(at, loop.time() + _LONGEST)
-        self._alarm = loop.call_at(self._alarm_at, self._tick)
+        self._alarm_at = min(at, self._time() + _LONGEST)
+        self._alarm = self._loop.call_at(self._alarm_at, self._tick)
 
     def _next_alarm(self, now: float) -> float:
         if self._full():
             return now + _STALL
         due = self._schedule.next_due()
-        return math.inf if due is None else max(due, now + _GRAIN)
+        if due is None:
+            return math.inf
+        return now if due <= now else max(due, now + _GRAIN)
 
     def _wake(self) -> None:
         """Have what has become due started, once `run` is there to do it."""
         if self._alarm is not None:
-            self._set_alarm(asyncio.get_running_loop().time())
+            self._set_alarm(self._time())
 
     def _full(self) -> bool:
         return len(self._running) >= self._concurrency
@@ -234,7 +243,9 @@ class Monitors:
             self._place_fresh(now)
             if now - self._alarm_at > _STALL:
                 self._skip_missed(now)
-            while not self._full() and (entry := self._schedule.pop(now)) is not None:
+            for _ in range(_SLICE):
+                if self._full() or (entry := self._schedule.pop(now)) is None:
+                    break
                 due, monitor = entry
                 self._start(monitor, now if due == -math.inf else due, now)
         finally:
@@ -264,31 +275,34 @@ class Monitors:
             monitor.give_up = give_up
 
     def _finish(self, monitor: _Monitor, result: Result) -> None:
-        now = asyncio.get_running_loop().time()
+        now = self._time()
         was_full = self._full()
         monitor.running, monitor.give_up = False, None
         self._running.discard(monitor)
-        self._take(monitor, _excused(monitor, result, now), now)
+        due = self._take(monitor, _excused(monitor, result, now), now)
         if self._starting or self._alarm is None:
             return
         if was_full:
             self._start_due(now)
-        due = self._schedule.next_due()
-        if due is not None and due < self._alarm_at and not self._full():
-            self._set_alarm(max(due, now))
+            self._set_alarm(self._next_alarm(now))
+        elif due < self._alarm_at:
+            self._set_alarm(min(self._alarm_at, max(due, self._ticked + _GRAIN)))
 
-    def _take(self, monitor: _Monitor, result: Result, now: float) -> None:
+    def _take(self, monitor: _Monitor, result: Result, now: float) -> float:
+        """Let *result* count; returns when the next start is due."""
         at = self._clock()
         monitor.history.add(at, result)
         before, health = monitor.health, monitor.health.after(result, monitor.probe.check, at)
         if health is not before:
             self._believe(monitor, health)
-        self._schedule.put(monitor, self._next_start(monitor, now))
+        due = self._next_start(monitor, now)
+        self._schedule.put(monitor, due)
         if self._awaited:
             _tell(self._awaited.pop(monitor, ()), Outcome(at=at, result=result))
         if not monitor.heard or _looks_different(before, health):
             monitor.heard = True
             self._changed(monitor.probe)
+        return due
 
     def _next_start(self, monitor: _Monitor, now: float) -> float:
         if monitor in self._asked:
@@ -334,8 +348,10 @@ def _on_grid(due: float, pause: float, now: float) -> float:
 
 def _excused(monitor: _Monitor, result: Result, now: float) -> Result:
     """*result*, or this machine's own failure when it is a timeout that came because nothing ran here."""
+    if result.error is not ErrorClass.TIMEOUT:
+        return result
     took = now - monitor.began
-    if result.error is not ErrorClass.TIMEOUT or took <= monitor.probe.check.timeout + _STALL:
+    if took <= monitor.probe.check.timeout + _STALL:
         return result
     detail = f"this process did not run for a while: noticed after {took:.1f} s"
     return replace(result, error=ErrorClass.LOCAL, detail=detail)

@@ -9,7 +9,7 @@ import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict
 from hashlib import blake2b
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from ipvs_lb.events import Event, Level
 from ipvs_lb.health import Health, Reported, Status
@@ -37,8 +37,8 @@ def health_text(health: Health) -> str:
 
 def health_from(text: str) -> Health:
     """The inverse of `health_text`. Raises ValueError, KeyError, TypeError."""
-    values = json.loads(text)
-    reported = values.pop("reported")
+    values = _mapping(json.loads(text))
+    reported = _mapping(values.pop("reported"))
     return Health(
         status=Status(values.pop("status")),
         changes=tuple(map(float, values.pop("changes"))),
@@ -75,8 +75,8 @@ def removed_text(removed: Removed) -> str:
 
 def removed_from(text: str) -> Removed:
     """The inverse of `removed_text`. Raises ValueError, KeyError, TypeError."""
-    values = json.loads(text)
-    server = values.pop("server")
+    values = _mapping(json.loads(text))
+    server = _mapping(values.pop("server"))
     tunnel = server.pop("tunnel")
     settings = Server(
         forwarding=Forwarding(server.pop("forwarding")),
@@ -91,7 +91,7 @@ def removed_from(text: str) -> Removed:
 
 def override_from(text: str) -> Override:
     """The inverse of `override_text`. Raises ValueError, KeyError, TypeError."""
-    values = json.loads(text)
+    values = _mapping(json.loads(text))
     return Override(action=Action(values.pop("action")), **values)
 
 
@@ -112,8 +112,14 @@ def event_text(event: Event) -> str:
 
 def event_from(text: str) -> Event:
     """The inverse of `event_text`. Raises ValueError, KeyError, TypeError."""
-    values = json.loads(text)
+    values = _mapping(json.loads(text))
     return Event(level=Level(values.pop("level")), **values)
+
+
+def _mapping(value: object) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        raise TypeError(f"expected a mapping, found {type(value).__name__}")
+    return value
 
 
 def readable(

@@ -46,12 +46,13 @@ class Schedule(Generic[T]):
 
     def pop(self, now: float) -> tuple[float, T] | None:
         """Take out the item that has been due longest at *now*, with its time; None when nothing is due."""
-        self._drop_stale()
-        if not self._heap or self._heap[0][0] > now:
-            return None
-        due, _, item = heapq.heappop(self._heap)
-        del self._numbers[item]
-        return due, item
+        heap, numbers = self._heap, self._numbers
+        while heap and heap[0][0] <= now:
+            due, number, item = heapq.heappop(heap)
+            if numbers.get(item) == number:
+                del numbers[item]
+                return due, item
+        return None
 
     def pop_all(self, now: float) -> list[tuple[float, T]]:
         """Take out everything that is due at *now*, longest due first."""
