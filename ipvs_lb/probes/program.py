@@ -14,10 +14,12 @@ import asyncio
 import errno
 import os
 import pwd
+import re
 import signal
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from pathlib import Path
 
 from ipvs_lb.model.checks import ExecCheck
 from ipvs_lb.model.identity import family_of
@@ -164,13 +166,23 @@ def _not_started(name: str, error: Exception) -> ProbeFailure:
 
 
 def _identity(name: str) -> tuple[int | None, int | None, list[int] | None]:
+    """Who the program runs as; not root, we can only run it as ourselves, and without anything to hand on."""
     if os.geteuid() != 0:
+        if has_ambient_capabilities(Path("/proc/self/status").read_text()):
+            what = f"cannot run as {quoted(name)}: not root, and the program would inherit capabilities"
+            raise ProbeFailure(ErrorClass.CHECK, what)
         return None, None, None
     try:
         entry = pwd.getpwnam(name)
     except KeyError:
         raise ProbeFailure(ErrorClass.CHECK, f"no such user: {quoted(name)}") from None
     return entry.pw_uid, entry.pw_gid, os.getgrouplist(name, entry.pw_gid)
+
+
+def has_ambient_capabilities(status: str) -> bool:
+    """Whether the process with this /proc/PID/status passes capabilities on to its programs (capabilities(7))."""
+    found = re.search(r"^CapAmb:\s*([0-9a-f]+)$", status, re.MULTILINE)
+    return found is not None and int(found[1], 16) != 0
 
 
 def environment(wire: Wire) -> dict[str, str]:

@@ -12,6 +12,7 @@ import pytest
 
 from ipvs_lb.model.checks import ExecCheck, FileCheck, TcpCheck
 from ipvs_lb.model.results import ErrorClass
+from ipvs_lb.probes.program import has_ambient_capabilities
 from tests.probes.servers import run
 
 pytestmark = pytest.mark.real_time
@@ -212,3 +213,15 @@ async def test_only_a_regular_file_counts(tmp_path, weight):
         result = await run(FileCheck(path=str(path), weight=weight), 0)
         assert result.error is ErrorClass.FILE
         assert result.detail.endswith("not a regular file")
+
+
+@pytest.mark.parametrize(
+    ("status", "expected"),
+    [
+        ("CapBnd:\t000001ffffffffff\nCapAmb:\t0000000000003400\n", True),
+        ("CapBnd:\t000001ffffffffff\nCapAmb:\t0000000000000000\n", False),
+        ("Name:\tsh\n", False),
+    ],
+)
+def test_capabilities_that_a_program_would_inherit_are_seen(status, expected):
+    assert has_ambient_capabilities(status) is expected
