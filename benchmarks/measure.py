@@ -9,6 +9,7 @@ import platform
 import statistics
 import subprocess
 import time
+import traceback
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -37,13 +38,13 @@ def apart(work: Callable[[], Iterable[tuple[str, float]]]) -> list[tuple[str, fl
     reading, writing = os.pipe()
     child = os.fork()
     if child == 0:
-        status = 1
         try:
             leave_network()
             os.write(writing, json.dumps(list(work())).encode())
-            status = 0
-        finally:
-            os._exit(status)
+        except BaseException:  # noqa: BLE001  # the parent is told by the status
+            traceback.print_exc()
+            os._exit(1)
+        os._exit(0)
     os.close(writing)
     with os.fdopen(reading, "rb") as pipe:
         answer = pipe.read()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import resource
+import time
 from collections.abc import Callable
 from functools import partial
 
@@ -41,17 +42,18 @@ class LoopProber:
 
     def start(self, probe: Probe, done: Callable[[Result], None]) -> Callable[[], None]:
         """Begin one execution; the returned function gives it up."""
-        loop = asyncio.get_running_loop()
-        ready = self._routes.of(probe, loop)
+        ready = self._routes.of(probe)
         if ready is None:
             return self._start_task(probe, done)
-        if self._poller is None:
-            try:
-                self._poller = Poller(loop)
-            except OSError as error:
-                failure = os_failure(error, "starting")
-                result = Result(error=failure.error, detail=failure.detail)
-                return loop.call_soon(done, result).cancel
+        if self._poller is not None:
+            return self._poller.start(ready, done)
+        loop = asyncio.get_running_loop()
+        try:
+            self._poller = Poller(loop)
+        except OSError as error:
+            failure = os_failure(error, "starting")
+            result = Result(error=failure.error, detail=failure.detail)
+            return loop.call_soon(done, result).cancel
         return self._poller.start(ready, done)
 
     def close(self) -> None:
@@ -106,12 +108,12 @@ class _Routes:
         self._before: dict[Probe, Route | None] = {}
         self._until = 0.0
 
-    def of(self, probe: Probe, loop: asyncio.AbstractEventLoop) -> Route | None:
+    def of(self, probe: Probe) -> Route | None:
         try:
             return self._now[probe]
         except KeyError:
             pass
-        now = loop.time()
+        now = time.monotonic()
         if now > self._until:
             self._before, self._now, self._until = self._now, {}, now + _FORGET
         found = self._before.pop(probe) if probe in self._before else route(probe)

@@ -31,7 +31,7 @@ _view = memoryview(_buffer)
 class Attempt:
     """Begun with `connect`; then `advance` with every event until there is a result, then `close`.
 
-    `batch` is the poller's. `is_hungry`: there may be more to read, but others come first; `advance` again soon.
+    `batch` is the poller's. `is_open`: it holds a socket. `is_hungry`: there may be more to read, but others come first; `advance` again soon.
     """
 
     __slots__ = (
@@ -46,6 +46,7 @@ class Attempt:
         "done",
         "fd",
         "is_hungry",
+        "is_open",
         "route",
     )
 
@@ -55,6 +56,7 @@ class Attempt:
         self.fd = -1
         self.batch = 0
         self.is_hungry = False
+        self.is_open = False
         self._started = started
         self._sock: socket.SocketType | None = None
         self._connected: float | None = None
@@ -63,16 +65,12 @@ class Attempt:
         self._unsent = route.request
         self._received = 0
 
-    @property
-    def is_open(self) -> bool:
-        """Whether it holds a socket."""
-        return self._sock is not None
-
     def connect(self) -> Result | None:
         """Begin; the result when it is over already."""
         try:
             sock = self._sock = self.route.open_socket()
             self.fd = sock.fileno()
+            self.is_open = True
         except ProbeFailure as failure:
             return self._failed(failure, self._started)
         except OSError as error:
@@ -87,6 +85,7 @@ class Attempt:
         if self._sock is not None:
             self._sock.close()
             self._sock = None
+            self.is_open = False
 
     def advance(self, events: int, now: float) -> Result | None:
         """Go on as far as it goes; the result when it is over."""
@@ -95,9 +94,10 @@ class Attempt:
             return None
         try:
             if self._connected is None:
-                if not events & _WRITABLE and not events & _BROKEN:
-                    return None
-                self._settle(sock, events)
+                if events != _WRITABLE or self.route.mirrors:
+                    if not events & (_WRITABLE | _BROKEN):
+                        return None
+                    self._settle(sock, events)
                 self._connected = now - self._started
                 if self._unsent is None:
                     timings = Timings(connect=self._connected, total=self._connected)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import select
 from collections.abc import Callable
+from functools import partial
 
 from ipvs_lb.model.results import Result
 from ipvs_lb.probes.fast.attempt import EVENTS, Attempt
@@ -44,7 +45,7 @@ class Poller:
         self._deadlines.add(attempt, now)
         if self._timer is None:
             self._timer = self._loop.call_at(now + route.timeout, self._expire)
-        return lambda: self._close(attempt)
+        return partial(self._close, attempt)
 
     def close(self) -> None:
         """Give up everything under way."""
