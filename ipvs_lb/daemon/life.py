@@ -65,15 +65,21 @@ async def _live(settings: Settings) -> None:
                 asyncio.create_task(manager.watch(), name="watchdog"),
                 asyncio.create_task(follow(source, reload, parts.threads), name="files"),
             )
-            manager.ready("balancing")
+            ready = asyncio.create_task(_tell_ready(balancer, manager), name="ready")
             await asyncio.wait(
                 (asyncio.create_task(stop.wait(), name="stop"), *tasks),
                 return_when=asyncio.FIRST_COMPLETED,
             )
             manager.stopping()
-            await _end(*tasks)
+            await _end(ready, *tasks)
         if settings.flush_on_stop:
             await asyncio.to_thread(_flush, parts)
+
+
+async def _tell_ready(balancer: Balancer, manager: Manager) -> None:
+    """The service manager goes on once the kernel has been compared for the first time."""
+    await balancer.begun()
+    manager.ready("balancing")
 
 
 async def _end(*tasks: asyncio.Task[None]) -> None:

@@ -90,6 +90,7 @@ class Balancer:
         self._recorded = False
         self._config_error: tuple[str, ...] = ()
         self._reloading = asyncio.Lock()
+        self._begun = asyncio.Event()
 
     # what a face can ask and order
 
@@ -213,6 +214,10 @@ class Balancer:
         finally:
             self._tell(Story("daemon.stopped", Level.INFO, {}))
             await self._notebook.flush()
+
+    async def begun(self) -> None:
+        """Return when the first comparison with the kernel is over, whatever came of it."""
+        await self._begun.wait()
 
     async def reload(self) -> None:
         """Read the configuration again. Raises ConfigError, and the old one stays in force."""
@@ -358,6 +363,12 @@ class Balancer:
         """Read, compare and repair everything."""
         config = self._court.roster.config
         self._whole_due = self._parts.clock() + config.daemon.reconcile_interval
+        try:
+            await self._compare(config)
+        finally:
+            self._begun.set()
+
+    async def _compare(self, config: Config) -> None:
         try:
             await self._reconcile(config)
         except KernelError as error:

@@ -404,3 +404,19 @@ async def test_a_changed_scheduler_is_set_by_a_reload():
     await world.up()
     await world.reload(replace(web(4, 6), service=Service(scheduler="wlc")))
     assert world.kernel.table.services[WEB].service.scheduler == "wlc"
+
+
+async def test_it_has_begun_once_the_kernel_was_compared():
+    world = World(web(4))
+    balancer = await world.up(0.0)
+    await balancer.begun()
+    assert WEB in world.kernel.table.services
+
+
+async def test_it_has_begun_also_when_the_kernel_does_not_answer():
+    world = World(web(4))
+    world.kernel.broken = True
+    balancer = await world.up(0.0)
+    async with asyncio.timeout(5):
+        await balancer.begun()
+    assert balancer.snapshot().kernel_error is not None
