@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Set
+from collections.abc import Callable, Iterator, Set
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
 from ipvs_lb.engine.apply import Change, carry_out, prepare, prepare_return
@@ -58,13 +57,12 @@ class Gateway:
 
 
 @contextmanager
-def open_daemon(config: Path, state_dir: Path) -> Iterator[Parts]:
-    """What the daemon runs on; inside a running event loop.
+def open_daemon(load: Callable[[], Config], origin: str, state_dir: Path) -> Iterator[Parts]:
+    """What the daemon runs on, with the configuration that *load* gives; inside a running event loop.
 
     Raises StoreError when *state_dir* cannot be used. A kernel that does not answer is waited for.
     """
     from ipvs_lb.addresses import LinuxHost
-    from ipvs_lb.config import load
     from ipvs_lb.netlink import NetlinkKernel
     from ipvs_lb.probes.prober import LoopProber, raise_fd_limit
     from ipvs_lb.store import SqliteStore
@@ -77,8 +75,8 @@ def open_daemon(config: Path, state_dir: Path) -> Iterator[Parts]:
     with LinuxHost() as host, ThreadPoolExecutor(4, "ipvs-lb") as threads:
         try:
             yield Parts(
-                load=partial(load, config),
-                origin=str(config.absolute()),
+                load=load,
+                origin=origin,
                 kernel=kernel,
                 host=host,
                 store=store,

@@ -11,7 +11,7 @@ import contextlib
 import signal
 import time
 from collections.abc import Callable, Coroutine
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
@@ -53,8 +53,9 @@ async def _live(settings: Settings) -> None:
 
     manager = Manager()
     source = Source(lambda seen: load(settings.config, seen=seen))
-    with open_daemon(settings.config, settings.state_dir) as parts:
-        balancer = Balancer(replace(parts, load=source.load))
+    origin = str(settings.config.absolute())
+    with open_daemon(source.load, origin, settings.state_dir) as parts:
+        balancer = Balancer(parts)
         balancer.subscribe(logger())
         reload = partial(_reload, balancer, manager)
         stop = _on_signals(reload)
@@ -100,16 +101,10 @@ def _on_signals(reload: Callable[[], Coroutine[None, None, None]]) -> asyncio.Ev
         reloads.add(task)
         task.add_done_callback(reloads.discard)
 
-    _handle(loop, signal.SIGHUP, begin)
+    loop.add_signal_handler(signal.SIGHUP, begin)
     for number in (signal.SIGTERM, signal.SIGINT):
-        _handle(loop, number, stop.set)
+        loop.add_signal_handler(number, stop.set)
     return stop
-
-
-def _handle(
-    loop: asyncio.AbstractEventLoop, number: signal.Signals, act: Callable[[], None]
-) -> None:
-    loop.add_signal_handler(number, act)
 
 
 async def _reload(balancer: Balancer, manager: Manager) -> None:

@@ -107,8 +107,7 @@ class Court:
             self._memory[key] = after.memory
             self._forget_removed(after)
             concerned |= dict.fromkeys(layout.vips)
-            if before is not after:
-                yield from news.of_service(before, after)
+            yield from news.of_service(before, after)
         for address in concerned:
             yield from self._decide_vip(address)
 
