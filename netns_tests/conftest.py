@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from hypothesis import settings
@@ -10,6 +11,7 @@ from hypothesis import settings
 from ipvs_lb.lab import host, walkthrough
 from ipvs_lb.lab.network import Network
 from ipvs_lb.lab.walkthrough import Walkthrough
+from netns_tests.balance import Balancer, Bench, build, reset
 
 settings.register_profile("guest", database=None, deadline=None)
 settings.load_profile("guest")
@@ -54,3 +56,18 @@ def network() -> Iterator[Network]:
 def lab(network: Network) -> Walkthrough:
     """The walkthrough's network: client, gateway, two web servers; nothing balanced yet."""
     return walkthrough.build(network)
+
+
+@pytest.fixture(scope="module")
+def bench() -> Iterator[Bench]:
+    """The network that tests of traffic share within a module."""
+    with Network() as network:
+        yield build(network)
+
+
+@pytest.fixture
+def balancer(bench: Bench, tmp_path: Path) -> Iterator[Balancer]:
+    """The product on the bench's gateway; what a test leaves behind is taken out."""
+    balancer = Balancer(bench.gateway, tmp_path)
+    yield balancer
+    reset(balancer)

@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pytest
 
-from ipvs_lb.lab.network import Network
 from ipvs_lb.store import locked
 from netns_tests.balance import (
     EMPTY,
@@ -19,30 +18,15 @@ from netns_tests.balance import (
     TWO_6,
     Balancer,
     Conversation,
-    build,
     config,
     new_vip,
     new_vip_6,
-    reset,
     server,
     service,
 )
 
 BROADCAST = "10.0.0.255"
 """What only the kernel knows to be no server: the gateway's network decides it."""
-
-
-@pytest.fixture(scope="module")
-def bench():
-    with Network() as network:
-        yield build(network)
-
-
-@pytest.fixture
-def balancer(bench, tmp_path):
-    balancer = Balancer(bench.gateway, tmp_path)
-    yield balancer
-    reset(balancer)
 
 
 @pytest.fixture

@@ -9,8 +9,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from ipvs_lb.lab.network import Network
-from netns_tests.balance import ONE, TWO, Bench, build, new_vip, service
+from netns_tests.balance import ONE, TWO, Bench, new_vip, service
 from netns_tests.daemon import (
     HTTP,
     IN,
@@ -88,12 +87,6 @@ FAULTS = {
     "packets-dropped": Fault(_drop, _deliver),
     "address-gone": Fault(_move_away, _move_back),
 }
-
-
-@pytest.fixture(scope="module")
-def bench():
-    with Network() as network:
-        yield build(network)
 
 
 @pytest.fixture(scope="module")

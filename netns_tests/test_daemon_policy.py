@@ -9,8 +9,7 @@ import time
 
 import pytest
 
-from ipvs_lb.lab.network import Network
-from netns_tests.balance import ONE, THREE, TWO, build, new_vip, server
+from netns_tests.balance import ONE, THREE, TWO, new_vip, server
 from netns_tests.daemon import (
     CHUNKS,
     IN,
@@ -28,12 +27,6 @@ from netns_tests.daemon import (
 
 BOTH = {ONE: 1, TWO: 1}
 CLOSED = 10.0  # net/netfilter/ipvs/ip_vs_proto_tcp.c, IP_VS_TCP_S_CLOSE
-
-
-@pytest.fixture(scope="module")
-def bench():
-    with Network() as network:
-        yield build(network)
 
 
 @pytest.fixture(scope="module")

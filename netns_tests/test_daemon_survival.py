@@ -11,8 +11,7 @@ from contextlib import closing
 import pytest
 
 from ipvs_lb.errors import ConfigError
-from ipvs_lb.lab.network import Network
-from netns_tests.balance import ONE, THREE, TWO, build, config, new_vip, server
+from netns_tests.balance import ONE, THREE, TWO, config, new_vip, server
 from netns_tests.daemon import (
     IN,
     OUT,
@@ -27,12 +26,6 @@ from netns_tests.daemon import (
 
 RECONCILE = 10.0
 BOTH = {ONE: 1, TWO: 1}
-
-
-@pytest.fixture(scope="module")
-def bench():
-    with Network() as network:
-        yield build(network)
 
 
 @pytest.fixture(scope="module")

@@ -15,21 +15,17 @@ from scapy.layers.inet import IP, TCP, UDP
 from scapy.layers.inet6 import ICMPv6ND_NA, IPv6
 from scapy.layers.l2 import ARP, GRE, Ether
 
-from ipvs_lb.lab.network import Network
 from netns_tests.balance import (
     NEIGHBOUR,
     NEIGHBOUR_6,
     ONE,
     ONE_6,
     OUTSIDER,
-    Balancer,
     answered,
-    build,
     config,
     hold_vip,
     new_vip,
     new_vip_6,
-    reset,
     server,
     service,
 )
@@ -38,19 +34,6 @@ ETH_P_ALL = 3
 IPV4_IN_IPV4, IPV4_IN_GRE = 4, 0x0800
 ARP_FORMS = {1: "request", 2: "reply"}
 PATIENCE = 5.0
-
-
-@pytest.fixture(scope="module")
-def bench():
-    with Network() as network:
-        yield build(network)
-
-
-@pytest.fixture
-def balancer(bench, tmp_path):
-    balancer = Balancer(bench.gateway, tmp_path)
-    yield balancer
-    reset(balancer)
 
 
 class Wire:

@@ -7,7 +7,6 @@ from contextlib import ExitStack
 import pytest
 
 from ipvs_lb.errors import RefusedError
-from ipvs_lb.lab.network import Network
 from ipvs_lb.lab.packages import find_program
 from ipvs_lb.model.settings import SCHEDULERS
 from netns_tests.balance import (
@@ -15,31 +14,15 @@ from netns_tests.balance import (
     ONE,
     THREE,
     TWO,
-    Balancer,
     Conversation,
     alternates,
     answered,
-    build,
     config,
     new_vip,
-    reset,
     server,
     service,
     share,
 )
-
-
-@pytest.fixture(scope="module")
-def bench():
-    with Network() as network:
-        yield build(network)
-
-
-@pytest.fixture
-def balancer(bench, tmp_path):
-    balancer = Balancer(bench.gateway, tmp_path)
-    yield balancer
-    reset(balancer)
 
 
 def has(bench, scheduler):

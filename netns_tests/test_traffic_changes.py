@@ -9,38 +9,21 @@ import pytest
 
 from ipvs_lb.commands import AddServer, AddService, DeleteServer, EditServer, EditService
 from ipvs_lb.errors import LabError
-from ipvs_lb.lab.network import Network
 from netns_tests.balance import (
     EMPTY,
     ONE,
     SERVERS,
     THREE,
     TWO,
-    Balancer,
     Conversation,
     alternates,
     answered,
-    build,
     config,
     new_vip,
-    reset,
     server,
     service,
     share,
 )
-
-
-@pytest.fixture(scope="module")
-def bench():
-    with Network() as network:
-        yield build(network)
-
-
-@pytest.fixture
-def balancer(bench, tmp_path):
-    balancer = Balancer(bench.gateway, tmp_path)
-    yield balancer
-    reset(balancer)
 
 
 @pytest.fixture

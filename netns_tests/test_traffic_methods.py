@@ -8,7 +8,6 @@ import pytest
 
 from ipvs_lb.errors import LabError
 from ipvs_lb.lab.clients import exchange
-from ipvs_lb.lab.network import Network
 from ipvs_lb.lab.packages import find_program
 from netns_tests.balance import (
     NEIGHBOUR,
@@ -17,32 +16,16 @@ from netns_tests.balance import (
     OUTSIDER,
     TWO,
     TWO_6,
-    Balancer,
     alternates,
     answered,
-    build,
     config,
     echo,
     hold_vip,
     new_vip,
     new_vip_6,
-    reset,
     server,
     service,
 )
-
-
-@pytest.fixture(scope="module")
-def bench():
-    with Network() as network:
-        yield build(network)
-
-
-@pytest.fixture
-def balancer(bench, tmp_path):
-    balancer = Balancer(bench.gateway, tmp_path)
-    yield balancer
-    reset(balancer)
 
 
 def test_masq_servers_answer_an_outsider_in_turn(bench, balancer):

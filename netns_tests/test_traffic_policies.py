@@ -5,7 +5,6 @@ from __future__ import annotations
 import pytest
 
 from ipvs_lb.errors import LabError
-from ipvs_lb.lab.network import Network
 from netns_tests.balance import (
     MORE_OUTSIDERS,
     ONE,
@@ -14,15 +13,12 @@ from netns_tests.balance import (
     THREE,
     TWO,
     TWO_6,
-    Balancer,
     Conversation,
     alternates,
     answered,
-    build,
     config,
     new_vip,
     new_vip_6,
-    reset,
     server,
     service,
     share,
@@ -30,19 +26,6 @@ from netns_tests.balance import (
 
 CLOSED = 9
 """A TCP port that nothing listens on."""
-
-
-@pytest.fixture(scope="module")
-def bench():
-    with Network() as network:
-        yield build(network)
-
-
-@pytest.fixture
-def balancer(bench, tmp_path):
-    balancer = Balancer(bench.gateway, tmp_path)
-    yield balancer
-    reset(balancer)
 
 
 def test_a_persistent_client_stays_and_the_next_client_gets_the_next_server(bench, balancer):
