@@ -6,6 +6,7 @@ and what answers is slower than a kernel (a message to another process and back,
 
 from __future__ import annotations
 
+import errno
 import gc
 import os
 import selectors
@@ -16,7 +17,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from ipvs_lb.model.settings import Timeouts
 from ipvs_lb.netlink import NetlinkKernel, daemons, requests, servers, services
 from ipvs_lb.netlink.attributes import attribute, attributes, nested, u32
-from ipvs_lb.netlink.messages import DONE, DUMP, ERROR, NOOP, split
+from ipvs_lb.netlink.messages import DONE, DUMP, ERROR, NOOP, Message, split
 from ipvs_lb.netlink.transport import Transport
 
 _FAMILY, _MULTI = 28, 2
@@ -115,8 +116,19 @@ class _Table:
                 yield _numbered(last, message.sequence, 0, len(last) - _CLOSING)
             elif message.payload[0] == _GET_CONFIG:
                 yield _message(_GET_CONFIG, _TIMEOUTS, message.sequence)
+            elif message.payload[0] == _GET_SERVICE:
+                yield self._service(message)
             else:
                 self._change(message.payload[0], message.content)
+
+    def _service(self, question: Message) -> bytes:
+        """The one service that is asked for, or that it is not there."""
+        named = dict(attributes(question.content))[requests.SERVICE]
+        found = self._services.get(_service_key(named))
+        if found is None:
+            head = _HEADER.pack(_CLOSING, ERROR, 0, question.sequence, 0)
+            return head + struct.pack("=i", -errno.ESRCH)
+        return _numbered(found, question.sequence, 0)
 
     def _dump(self, payload: bytes) -> list[bytes]:
         """The datagrams of a dump without the number of its question; kept until something changes."""
@@ -130,7 +142,7 @@ class _Table:
             yield from self._services.values()
         elif command == _GET_SERVER:
             named = dict(attributes(payload[_GENERIC:]))[requests.SERVICE]
-            yield from self._servers[_service_key(named)].values()
+            yield from self._servers.get(_service_key(named), {}).values()
 
     def _change(self, command: int, content: bytes) -> None:
         found = dict(attributes(content))

@@ -38,7 +38,7 @@ from ipvs_lb.model.probe import Probe
 from ipvs_lb.model.results import Result, Target, Timings
 from ipvs_lb.ports import Prober
 from ipvs_lb.probes import prober as probers
-from ipvs_lb.probes.probe import probe as execute
+from ipvs_lb.probes.probe import execute
 
 STATUS = 10
 _questions: Counter[int] = Counter()
@@ -228,7 +228,7 @@ class Tasks:
     """A prober that makes a task of every probe, for comparison."""
 
     def start(self, probe: Probe, done: Callable[[Result], None]) -> Callable[[], None]:
-        task = asyncio.create_task(execute(probe.check, probe.target))
+        task = asyncio.create_task(execute(probe))
         task.add_done_callback(lambda ended: None if ended.cancelled() else done(ended.result()))
         return lambda: None
 

@@ -5,23 +5,18 @@ Names are `noun.past_tense`; facts are plain values under fixed keys.
 
 from __future__ import annotations
 
-import enum
 from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+
+from ipvs_lb.model.event import Level
+
+__all__ = ["KEPT", "Event", "Fact", "Level", "Ring"]
 
 Fact = str | int | float | bool | None
 
 KEPT = 1000
 """How many events are kept for those who ask."""
-
-
-class Level(enum.StrEnum):
-    """info: it happened. warning: someone should look today. error: something was given up."""
-
-    INFO = "info"
-    WARNING = "warning"
-    ERROR = "error"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from ipvs_lb.health import NEW, Health, Status
 from ipvs_lb.model.checks import method_name
@@ -29,20 +30,51 @@ class Explanation:
     change: tuple[str, ...]
 
 
+@dataclass(frozen=True, kw_only=True)
+class Hearing:
+    """The decision on one service, to be explained server by server; none of it looks at the other servers.
+
+    *inputs* are those that led to the decision; with the last *results* of the probes, failures are told in detail.
+    """
+
+    layout: Layout
+    decision: ServiceDecision
+    inputs: Inputs
+    results: Mapping[Probe, Result] = field(default_factory=dict)
+
+    def explain(self, ruling: Ruling, probes: Sequence[Probe]) -> Explanation:
+        """Why the server of *ruling*, which has these *probes*, is where it is, and what changes that."""
+        case = _Case(
+            hearing=self,
+            layout=self.layout,
+            decision=self.decision,
+            ruling=ruling,
+            probes=probes,
+            inputs=self.inputs,
+            results=self.results,
+        )
+        why, change = _SENTENCES[ruling.rule](case)
+        return Explanation(state=_state(ruling), why=tuple(why), change=tuple(change))
+
+    @cached_property
+    def regained(self) -> int:
+        """How many healthy servers bring the service's quorum back: counted once for all of them."""
+        quorum = self.layout.declared.policy.quorum
+        assert quorum is not None  # noqa: S101  # asked of services that have lost it
+        return regained_at(quorum, self.layout)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Case:
     """A ruling with everything that led to it."""
 
+    hearing: Hearing
     layout: Layout
     decision: ServiceDecision
     ruling: Ruling
+    probes: Sequence[Probe]
     inputs: Inputs
-    results: Mapping[Probe, Result] = field(default_factory=dict)
-
-    @property
-    def probes(self) -> tuple[Probe, ...]:
-        own = (seat.probes for seat in self.layout.seats if seat.member == self.ruling.member)
-        return next(own, ())
+    results: Mapping[Probe, Result]
 
     @property
     def override(self) -> Override:
@@ -70,19 +102,12 @@ def explain(
 ) -> Explanation:
     """Why *server* is where *decision* puts it, and what changes that.
 
-    *inputs* are those that led to the decision; with the last *results* of its probes, failures are told in detail.
-    Raises KeyError when the decision does not know the server.
+    For many servers of one service make one `Hearing`. Raises KeyError when the decision does not know the server.
     """
     rulings = {ruling.member.server: ruling for ruling in decision.rulings}
-    case = _Case(
-        layout=layout,
-        decision=decision,
-        ruling=rulings[server],
-        inputs=inputs,
-        results=results or {},
-    )
-    why, change = _SENTENCES[case.ruling.rule](case)
-    return Explanation(state=_state(case.ruling), why=tuple(why), change=tuple(change))
+    probes = {seat.member.server: seat.probes for seat in layout.seats}
+    hearing = Hearing(layout=layout, decision=decision, inputs=inputs, results=results or {})
+    return hearing.explain(rulings[server], probes.get(server, ()))
 
 
 def explain_vip(
@@ -124,7 +149,8 @@ def _count(number: int, noun: str) -> str:
 
 def _check_name(probe: Probe) -> str:
     target = probe.target if probe.target.port else probe.target.address
-    return f"{method_name(probe.check.method)} check of {target}"
+    through = "" if probe.through is None else f" through {probe.through}"
+    return f"{method_name(probe.check.method)} check of {target}{through}"
 
 
 def _disabled(_case: _Case) -> Lines:
@@ -305,7 +331,7 @@ def _tier_change(case: _Case) -> str:
     if serving is not None and serving < case.ruling.tier:
         return "it serves when no lower tier can"
     if quorum is not None and case.decision.live:
-        return f"its tier serves again with {_count(regained_at(quorum, case.layout), 'healthy server')}"
+        return f"its tier serves again with {_count(case.hearing.regained, 'healthy server')}"
     return "its tier serves when one of its servers has weight"
 
 

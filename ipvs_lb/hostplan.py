@@ -5,8 +5,8 @@ Rules kept here:
    taken away only if it is ours with exactly that prefix length: the gateway's own 10.0.0.2/24 used as a
    VIP (10.0.0.2/32) stays what it is. Declared with the prefix length it has, it is adopted and ours.
 2. Whoever owns an address that is not `managed` adds and removes it; here it is not placed at all.
-3. Source NAT and sysctls follow what is declared, not which servers happen to be healthy.
-4. What grows (sysctls, rules, addresses) comes before what shrinks.
+3. The firewall and sysctls follow what is declared, not which servers happen to be healthy.
+4. What grows (sysctls, addresses) comes before what shrinks.
 """
 
 from __future__ import annotations
@@ -17,18 +17,19 @@ from ipaddress import IPv4Network, IPv6Network, ip_network
 from typing import assert_never
 
 from ipvs_lb.errors import HostError
+from ipvs_lb.firewall import access_rules
+from ipvs_lb.model.checks import DnsCheck, UdpCheck, Via
 from ipvs_lb.model.config import Config, DeclaredServer, DeclaredService
 from ipvs_lb.model.desired import Desired, Owned, PlacedVip, SysctlNeed
+from ipvs_lb.model.firewall import Firewall, SourceNatRule
 from ipvs_lb.model.host import (
     AddAddress,
-    HostCommand,
     HostState,
     InterfaceAddress,
     RemoveAddress,
-    SetSourceNat,
     SetSysctl,
     SourceNat,
-    SourceNatRule,
+    Surrounding,
     Vip,
 )
 from ipvs_lb.model.identity import AddressKey, Family, FwmarkKey, IPAddress, IPProtocol, ServiceKey
@@ -36,6 +37,7 @@ from ipvs_lb.model.settings import Forwarding
 from ipvs_lb.model.table import Table
 
 LOOPBACK = "lo"
+ALL_INTERFACES = "all"
 FORWARDING = {Family.IPV4: "net.ipv4.ip_forward", Family.IPV6: "net.ipv6.conf.all.forwarding"}
 CONNTRACK = "net.ipv4.vs.conntrack"
 EXPIRE_QUIESCENT = "net.ipv4.vs.expire_quiescent_template"
@@ -57,6 +59,15 @@ def place(vips: Iterable[Vip], state: HostState) -> tuple[PlacedVip, ...]:
             announce = vip.announce and where.interface != LOOPBACK
             placed[where] = placed.get(where, False) or announce
     return tuple(PlacedVip(where, announce) for where, announce in placed.items())
+
+
+def homeless(vips: Iterable[Vip], state: HostState) -> tuple[Vip, ...]:
+    """The VIPs that `place` raises HostError for: the interface each is to be on does not exist."""
+    return tuple(
+        vip
+        for vip in vips
+        if vip.managed and vip.interface is not None and vip.interface not in state.interfaces
+    )
 
 
 def unmanaged(vips: Iterable[Vip]) -> frozenset[IPAddress]:
@@ -90,6 +101,16 @@ def _around(address: IPAddress, state: HostState) -> Iterator[InterfaceAddress]:
 
 def _subnet(own: InterfaceAddress) -> IPv4Network | IPv6Network:
     return ip_network((own.address, own.prefix_length), strict=False)
+
+
+def firewall(config: Config, table: Table, state: HostState) -> Firewall:
+    """The rules that the services of *config* need: of *table* those with source NAT, restricted ones in any case."""
+    return Firewall(source_nat=source_nat_rules(config, table, state), access=access_rules(config))
+
+
+def has_rules(config: Config) -> bool:
+    """Whether *config* may need a firewall at all."""
+    return any(one.allow or one.source_nat is not SourceNat.OFF for one in config.services)
 
 
 def source_nat_rules(config: Config, table: Table, state: HostState) -> frozenset[SourceNatRule]:
@@ -157,8 +178,15 @@ def _is_persistent(declared: DeclaredService, _: ServiceKey) -> bool:
 
 
 def _keeps_udp_clients(declared: DeclaredService, key: ServiceKey) -> bool:
-    if isinstance(key, FwmarkKey) or declared.service.one_packet:
+    """A mark does not say what it is set on; a check over UDP does."""
+    if declared.service.one_packet:
         return False
+    if isinstance(key, FwmarkKey):
+        return any(
+            isinstance(check.method, UdpCheck | DnsCheck)
+            for server in declared.servers
+            for check in server.checks
+        )
     return key.protocol is IPProtocol.UDP
 
 
@@ -196,6 +224,91 @@ def sysctl_needs(
     return tuple(needs)
 
 
+def answer_sysctls(config: Config, state: HostState) -> tuple[str, ...]:
+    """The sysctls that `answer_needs` goes by, for the interfaces of *state*; mostly none."""
+    ways = _answer_ways(config, state)
+    if not ways:
+        return ()
+    interfaces = {ALL_INTERFACES, *(state.interfaces if ALL_INTERFACES in ways else ways)}
+    return tuple(
+        _of_interface(interface, what)
+        for interface in sorted(interfaces)
+        for what in ("accept_local", "rp_filter")
+    )
+
+
+def answer_needs(
+    config: Config, vips: Sequence[PlacedVip], state: HostState
+) -> tuple[SysctlNeed, ...]:
+    """The sysctls without which probes through VIPs hear nothing from dr and tunnel servers.
+
+    These answer from the VIP, which is an address of the gateway too, as long as it is up. An IPv4 packet from an own
+    address is dropped unless `accept_local` is set where it comes in; with strict `rp_filter` the address has to be on
+    that very interface (__fib_validate_source in net/ipv4/fib_frontend.c). IPv6 does not look.
+    """
+    homes = {(vip.place.interface, vip.place.address) for vip in vips}
+    homes |= {(own.interface, own.address) for own in state.addresses}
+    needs = []
+    for interface, services in sorted(_answer_ways(config, state).items()):
+        names = _enumerate([declared.name for declared in services])
+        reason = f"servers of {names} answer probes from the VIP, an address of this gateway"
+        if state.sysctls.get(_of_interface(ALL_INTERFACES, "accept_local")) != "1":
+            needs.append(SysctlNeed(_of_interface(interface, "accept_local"), "1", reason))
+        away = any(
+            (interface, address) not in homes
+            for declared in services
+            for address in _addresses_4(declared)
+        )
+        if away and _is_strict(interface, state):
+            needs.append(SysctlNeed(_of_interface(interface, "rp_filter"), "2", reason))
+    return tuple(needs)
+
+
+def _answer_ways(config: Config, state: HostState) -> dict[str, list[DeclaredService]]:
+    """The interfaces on which servers of these services answer probes from the VIP over IPv4."""
+    ways: dict[str, list[DeclaredService]] = {}
+    for declared in config.services:
+        if not any(map(_answers_itself, declared.servers)) or not _addresses_4(declared):
+            continue
+        for interface in {
+            _way_to(server.address, state) for server in declared.servers if _answers_itself(server)
+        }:
+            ways.setdefault(interface, []).append(declared)
+    return ways
+
+
+def _answers_itself(server: DeclaredServer) -> bool:
+    if server.disabled or server.forwarding not in {Forwarding.DR, Forwarding.TUNNEL}:
+        return False
+    return any(check.via is Via.VIP for check in server.checks)
+
+
+def _addresses_4(declared: DeclaredService) -> list[IPAddress]:
+    return [vip.address for vip in declared.vips if vip.address.version == 4]  # noqa: PLR2004  # IP versions
+
+
+def _way_to(server: IPAddress, state: HostState) -> str:
+    """Where answers of *server* come in; beyond a router that may be anywhere."""
+    interface = _interface_of(server, state)
+    return ALL_INTERFACES if interface == LOOPBACK else interface
+
+
+def _is_strict(interface: str, state: HostState) -> bool:
+    """Whether packets may come in only where their source would be reached (rp_filter 1; the larger value counts)."""
+    general = _rp_filter(ALL_INTERFACES, state)
+    concerned = state.interfaces - {LOOPBACK} if interface == ALL_INTERFACES else {interface}
+    return any(max(general, _rp_filter(one, state)) == 1 for one in concerned)
+
+
+def _rp_filter(interface: str, state: HostState) -> int:
+    return int(state.sysctls.get(_of_interface(interface, "rp_filter"), "0"))
+
+
+def _of_interface(interface: str, what: str) -> str:
+    """The name of an interface's sysctl, written as sysctl(8) does: a dot in the interface's name is a slash."""
+    return f"net.ipv4.conf.{interface.replace('.', '/')}.{what}"
+
+
 def _enumerate(names: Sequence[str]) -> str:
     """All of up to three names, else two and how many more."""
     if len(names) <= 3:  # noqa: PLR2004  # a line stays readable
@@ -214,27 +327,23 @@ def _unmet(state: HostState, desired: Desired) -> Iterator[SysctlNeed]:
 
 def host_plan(
     state: HostState, desired: Desired, owned: Owned
-) -> tuple[tuple[HostCommand, ...], tuple[HostCommand, ...]]:
-    """What is to be done to the host: what the growing table needs, and what goes afterwards.
+) -> tuple[tuple[Surrounding, ...], tuple[Surrounding, ...]]:
+    """What is to be done around the table, besides the firewall: what the grown table needs, and what goes.
 
     Following both reaches *desired*; a second plan is empty.
     """
     wanted = {vip.place for vip in desired.vips}
     replaced = {place for place in owned.addresses if _is_in_the_way(place, wanted, state)}
-    before: list[HostCommand] = []
+    before: list[Surrounding] = []
     if desired.manage_sysctls:
         before += [SetSysctl(need.name, need.value, need.reason) for need in _unmet(state, desired)]
-    if desired.source_nat - state.source_nat:
-        before.append(SetSourceNat(desired.source_nat | state.source_nat))
     before += [RemoveAddress(place) for place in _sorted(replaced)]
     before += _additions(state, desired, owned)
     gone = (owned.addresses & state.addresses) - wanted - replaced
-    after: list[HostCommand] = [
+    after = tuple(
         RemoveAddress(place) for place in _sorted(gone) if place.address not in desired.unmanaged
-    ]
-    if state.source_nat - desired.source_nat:
-        after.append(SetSourceNat(desired.source_nat))
-    return tuple(before), tuple(after)
+    )
+    return tuple(before), after
 
 
 def _additions(state: HostState, desired: Desired, owned: Owned) -> Iterator[AddAddress]:
@@ -266,12 +375,12 @@ def _sorted(places: Iterable[InterfaceAddress]) -> list[InterfaceAddress]:
     )
 
 
-def undo(done: Sequence[HostCommand], state: HostState) -> tuple[HostCommand, ...]:
+def undo(done: Sequence[Surrounding], state: HostState) -> tuple[Surrounding, ...]:
     """The commands, last first, that bring back *state* whichever of *done* were carried out."""
     return tuple(inverse for command in reversed(done) for inverse in _inverse(command, state))
 
 
-def _inverse(command: HostCommand, state: HostState) -> Iterator[HostCommand]:
+def _inverse(command: Surrounding, state: HostState) -> Iterator[Surrounding]:
     match command:
         case AddAddress(place, _):
             if place not in state.addresses:
@@ -282,7 +391,5 @@ def _inverse(command: HostCommand, state: HostState) -> Iterator[HostCommand]:
         case SetSysctl(name, _, _):
             if name in state.sysctls:
                 yield SetSysctl(name, state.sysctls[name], "as it was")
-        case SetSourceNat():
-            yield SetSourceNat(state.source_nat)
         case _:
             assert_never(command)

@@ -9,7 +9,7 @@ Rules kept here:
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from ipvs_lb.commands import (
@@ -25,7 +25,7 @@ from ipvs_lb.commands import (
     StartDaemon,
     StopDaemon,
 )
-from ipvs_lb.model.identity import ServiceKey
+from ipvs_lb.model.identity import AddressKey, IPAddress, IPProtocol, ServiceKey
 from ipvs_lb.model.settings import SyncDaemon
 from ipvs_lb.model.table import Table, VirtualService
 
@@ -71,6 +71,19 @@ def stages(commands: Sequence[Command]) -> tuple[tuple[Command, ...], tuple[Comm
         if isinstance(command, REMOVALS):
             return tuple(commands[:index]), tuple(commands[index:])
     return tuple(commands), ()
+
+
+def opened(
+    commands: Sequence[Command], after: Mapping[ServiceKey, VirtualService]
+) -> dict[AddressKey, frozenset[IPAddress]]:
+    """The UDP services that *commands* add, with the addresses of the servers they have *after* that."""
+    return {
+        command.key: frozenset(server.address for server in after[command.key].servers)
+        for command in commands
+        if isinstance(command, AddService)
+        and isinstance(command.key, AddressKey)
+        and command.key.protocol is IPProtocol.UDP
+    }
 
 
 def _create(key: ServiceKey, wanted: VirtualService) -> Iterator[Command]:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence, Set
 from typing import Protocol
 
 from ipvs_lb.commands import Command
 from ipvs_lb.model.desired import Desired, Generation, GenerationSummary, Owned
 from ipvs_lb.model.host import HostCommand, HostState, InterfaceAddress
+from ipvs_lb.model.identity import AddressKey, IPAddress, ServiceKey
 from ipvs_lb.model.probe import Probe
 from ipvs_lb.model.results import Result
 from ipvs_lb.model.table import KernelInfo, Statistics, Table
@@ -20,8 +21,8 @@ class Kernel(Protocol):
         """The whole table with timeouts and daemons, services in the kernel's order."""
         ...
 
-    def statistics(self) -> Statistics:
-        """The counters of every service and server."""
+    def statistics(self, keys: Set[ServiceKey] | None = None) -> Statistics:
+        """The counters of every service, or of those of *keys* that there are, and of their servers."""
         ...
 
     def info(self) -> KernelInfo: ...
@@ -36,15 +37,22 @@ class Kernel(Protocol):
 
 
 class Host(Protocol):
-    """Addresses, source NAT and sysctls of one network namespace. Calls block and raise HostError only."""
+    """Addresses, firewall and sysctls of one network namespace. Calls block and raise HostError only.
+
+    `changes` alone waits, on the running event loop.
+    """
 
     def read(
-        self, sysctls: Iterable[str] = (), *, links: bool = True, source_nat: bool = True
+        self, sysctls: Iterable[str] = (), *, links: bool = True, firewall: bool = True
     ) -> HostState:
         """The state now; without *links* no interfaces and addresses, which cost most to ask for."""
         ...
 
     def execute(self, command: HostCommand) -> None: ...
+
+    def forget_clients(self, services: Mapping[AddressKey, Set[IPAddress]]) -> int:
+        """Have conntrack forget the clients of UDP *services* that it leads to none of these addresses; how many."""
+        ...
 
     def announce(self, places: Iterable[InterfaceAddress]) -> None:
         """Tell the links once more where these addresses are."""
@@ -54,6 +62,13 @@ class Host(Protocol):
         self, places: Iterable[InterfaceAddress], *, wait: float = 0.5
     ) -> Mapping[InterfaceAddress, str]:
         """The MAC addresses of other hosts that answer for *places*, within *wait* seconds."""
+        ...
+
+    def changes(self) -> AsyncIterator[frozenset[str]]:
+        """Each time others changed links or addresses: the interfaces whose link came up.
+
+        What `execute` does is no such change. It may be told more often than there is reason to.
+        """
         ...
 
 

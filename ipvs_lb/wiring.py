@@ -62,7 +62,7 @@ def open_daemon(load: Callable[[], Config], origin: str, state_dir: Path) -> Ite
 
     Raises StoreError when *state_dir* cannot be used. A kernel that does not answer is waited for.
     """
-    from ipvs_lb.addresses import LinuxHost
+    from ipvs_lb.addresses import LinuxHost, Repetition
     from ipvs_lb.netlink import NetlinkKernel
     from ipvs_lb.probes.prober import LoopProber, raise_fd_limit
     from ipvs_lb.store import SqliteStore
@@ -71,13 +71,15 @@ def open_daemon(load: Callable[[], Config], origin: str, state_dir: Path) -> Ite
     began, start = time.time(), time.monotonic()
     prober = LoopProber()
     store = SqliteStore(state_dir / "state.db")
-    kernel = NetlinkKernel()
-    with LinuxHost() as host, ThreadPoolExecutor(4, "ipvs-lb") as threads:
+    kernel, reader = NetlinkKernel(), NetlinkKernel()
+    once = Repetition(count=1)  # the engine repeats announcements, and at the end none is due
+    with LinuxHost(repetition=once) as host, ThreadPoolExecutor(6, "ipvs-lb") as threads:
         try:
             yield Parts(
                 load=load,
                 origin=origin,
                 kernel=kernel,
+                reader=reader,
                 host=host,
                 store=store,
                 records=store,
@@ -88,6 +90,7 @@ def open_daemon(load: Callable[[], Config], origin: str, state_dir: Path) -> Ite
         finally:
             prober.close()
             kernel.close()
+            reader.close()
 
 
 @contextmanager

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import random
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -71,3 +74,11 @@ def balancer(bench: Bench, tmp_path: Path) -> Iterator[Balancer]:
     balancer = Balancer(bench.gateway, tmp_path)
     yield balancer
     reset(balancer)
+
+
+@pytest.fixture
+def dice() -> random.Random:
+    """Chance, another one in every run. A failure shows its seed; `SEED=N` brings the same one again."""
+    seed = int(os.environ.get("SEED") or random.randrange(2**32))
+    sys.stdout.write(f"SEED={seed}\n")
+    return random.Random(seed)

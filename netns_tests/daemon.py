@@ -11,15 +11,16 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, Protocol, cast
 
 from ipvs_lb.cli.daemon import AbsentError
 from ipvs_lb.cli.daemon import Daemon as Api
 from ipvs_lb.errors import LabError
 from ipvs_lb.lab.clients import exchange
 from ipvs_lb.lab.hosts import Host
+from ipvs_lb.lab.walkthrough import Walkthrough
 from netns_tests.balance import SERVERS, Balancer, Bench, Conversation, config, service
 
 PORT = 8000
@@ -119,16 +120,42 @@ class Backend:
         self.working.clear()
 
 
-class Running:
-    """The daemon on the gateway of a bench, started and ended at will, and what it has put in the kernel."""
+class Process(Protocol):
+    """A started program."""
 
-    def __init__(self, bench: Bench, folder: Path) -> None:
+    @property
+    def pid(self) -> int:
+        """Its number."""
+
+    def poll(self) -> int | None:
+        """Its exit status, None while it runs."""
+
+    def wait(self, timeout: float) -> int:
+        """Its exit status; not awaited longer than so many seconds."""
+
+
+class Start(Protocol):
+    """Starts a program on the gateway; what it says goes to *log*."""
+
+    def __call__(self, command: Sequence[str], *, log: Path) -> Process:
+        """The process that runs *command*."""
+
+
+class Running:
+    """The daemon on the gateway of a bench, started and ended at will, and what it has put in the kernel.
+
+    *start* is how: as anybody would, unless told otherwise.
+    """
+
+    def __init__(
+        self, bench: Bench | Walkthrough, folder: Path, start: Start | None = None
+    ) -> None:
         self.balancer = Balancer(bench.gateway, folder)
         self.log = folder / "daemon.log"
-        self._gateway = bench.gateway
+        self._begin = start or bench.gateway.start
         self._socket = folder / "api.sock"
         self.api = Api(self._socket, patience=30.0)
-        self._process: subprocess.Popen[bytes] | None = None
+        self._process: Process | None = None
 
     def command(self) -> list[str]:
         """The words that run it."""
@@ -136,7 +163,7 @@ class Running:
 
     def start(self, *, wait: bool = True) -> None:
         """Start it with the configuration written last; when told to *wait*, return once it keeps the kernel."""
-        process = self._gateway.start(self.command(), log=self.log)
+        process = self._begin(self.command(), log=self.log)
         self._process = process
         if wait:
             eventually(lambda: process.poll() is not None or self.is_at_work(), 40, "it is at work")
@@ -148,6 +175,14 @@ class Running:
             return self.api.get("/v1/status")["kernel"]["reconciled"] is not None
         except AbsentError:
             return False
+
+    def answers(self) -> bool:
+        """Whether it has begun: it hears orders and signals. That is cheaper to ask than `is_at_work`."""
+        try:
+            self.api.get("/v1/health", also=(503,))
+        except AbsentError:
+            return False
+        return True
 
     @property
     def pid(self) -> int:
@@ -214,9 +249,9 @@ class Running:
 
 
 @contextlib.contextmanager
-def running(bench: Bench, folder: Path) -> Iterator[Running]:
+def running(bench: Bench, folder: Path, start: Start | None = None) -> Iterator[Running]:
     """The daemon on the gateway of *bench*, with nothing to balance yet."""
-    daemon = Running(bench, folder)
+    daemon = Running(bench, folder, start)
     daemon.balancer.write(config())
     try:
         daemon.start()

@@ -98,6 +98,7 @@ def test_a_drain_ends_at_its_deadline_whatever_connections_are_left(bench, daemo
 
 
 def test_a_server_that_left_the_configuration_drains_first(bench, daemon, backends, vip):
+    """keepalived #1228"""
     daemon.load(web(vip, ONE, TWO))
     daemon.becomes(vip, BOTH, IN + SLACK)
     with talk_to(bench.outsider, vip, ONE) as talk:
@@ -189,6 +190,7 @@ def test_quiesced_a_failing_server_has_weight_0_and_keeps_its_connections(
 
 
 def test_the_operator_is_above_the_checks_in_both_directions(bench, daemon, backends, vip):
+    """dpvs #919 #920 #937"""
     daemon.load(web(vip, ONE, TWO))
     daemon.becomes(vip, BOTH, IN + SLACK)
     daemon.order(ONE, "down", reason="disk")

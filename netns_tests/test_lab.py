@@ -14,12 +14,13 @@ import pytest
 
 from ipvs_lb.errors import LabError
 from ipvs_lb.lab import namespaces
-from ipvs_lb.lab.clients import exchange, get, servers_seen
+from ipvs_lb.lab.clients import Download, exchange, get, servers_seen
 from ipvs_lb.lab.hosts import listening_ports
 from ipvs_lb.lab.network import Network
 from ipvs_lb.lab.servers import Echo, start_nginx
 from ipvs_lb.lab.walkthrough import SERVERS, Walkthrough
 
+EXAMPLE = Path("config/example.yaml")
 ORPHAN = """
 import sys, time
 from ipvs_lb.lab.network import Network
@@ -80,6 +81,24 @@ def test_a_web_application_can_be_told_to_fail(lab: Walkthrough) -> None:
     lab.apps[0].is_healthy = False
     assert get(lab.client, url).status == 503
     assert get(lab.client, "http://10.0.0.6/health").status == 200
+
+
+def test_a_long_download_is_told_line_by_line_until_it_is_closed(lab: Walkthrough) -> None:
+    with Download(lab.client, "10.0.0.4", timeout=2.0) as download:
+        assert (download.server, download.next(), download.next()) == ("server-1",) * 3
+        lab.servers[0].link_down("eth0")
+        with pytest.raises(LabError, match="download from"):
+            download.next()
+
+
+def test_the_demo_fails_where_a_step_does_not_hold(tmp_path: Path) -> None:
+    """By source hashing all requests of one client go to the same server."""
+    config = tmp_path / "lb.yaml"
+    config.write_text(EXAMPLE.read_text("utf-8").replace("scheduler: rr", "scheduler: sh"))
+    words = [sys.executable, "-m", "ipvs_lb.lab.demo", str(config)]
+    done = subprocess.run(words, capture_output=True, text=True, timeout=100, check=False)
+    assert done.returncode == 1, done.stdout + done.stderr
+    assert done.stdout.splitlines()[-1] == "failed: VIP, port 80: the answers are not in turn"
 
 
 def test_a_pulled_cable_is_felt(lab: Walkthrough) -> None:

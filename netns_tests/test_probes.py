@@ -14,6 +14,7 @@ from ipvs_lb.lab.hosts import Host
 from ipvs_lb.lab.network import Network
 from ipvs_lb.model.checks import HealthCheck, Method, PingCheck, TcpCheck, UdpCheck
 from ipvs_lb.model.identity import Port
+from ipvs_lb.model.probe import Probe
 from ipvs_lb.model.results import ErrorClass, Result, Target
 from ipvs_lb.probes import run_once
 
@@ -41,7 +42,7 @@ def probe(
 ) -> Result:
     check = HealthCheck(method=method, timeout=timeout, **settings)
     target = Target(ip_address(address), Port(port))
-    return host.call(run_once, {"only": (check, target)})["only"]
+    return host.call(run_once, {"only": Probe(check, target)})["only"]
 
 
 @contextmanager
@@ -62,9 +63,20 @@ def test_a_host_that_is_there_answers_a_ping(gateway, address, group_range):
 
 def test_many_pings_of_one_host_do_not_take_each_other_s_answers(gateway):
     target = Target(ip_address("10.9.0.2"))
-    checks = {n: (HealthCheck(method=PingCheck(), mark=n + 1), target) for n in range(50)}
+    checks = {n: Probe(HealthCheck(method=PingCheck(), mark=n + 1), target) for n in range(50)}
     results = gateway.call(run_once, checks)
     assert all(result.passed for result in results.values())
+
+
+def test_no_way_to_the_vip_is_this_machines_trouble_and_none_to_the_server_is_the_servers(gateway):
+    here, nowhere = ip_address("10.9.0.2"), ip_address("192.0.2.1")
+    for target, towards, error in (
+        (nowhere, here, ErrorClass.LOCAL),
+        (here, nowhere, ErrorClass.UNREACHABLE),
+    ):
+        asked = Probe(HealthCheck(method=TcpCheck()), Target(target, Port(80)), towards=towards)
+        result = gateway.call(run_once, {"only": asked})["only"]
+        assert (result.error, result.detail) == (error, "no route to 192.0.2.1")
 
 
 def test_a_host_that_answers_no_ping_runs_into_the_timeout(gateway, server):
@@ -139,7 +151,7 @@ def test_missing_rights_are_our_own_trouble(gateway, method, mark, detail):
         try:
             check = HealthCheck(method=method, mark=mark)
             target = Target(ip_address("10.9.0.2"), Port(80))
-            return run_once({"only": (check, target)})["only"]
+            return run_once({"only": Probe(check, target)})["only"]
         finally:
             os.seteuid(0)
 

@@ -121,7 +121,10 @@ def test_pyroute2_reads_the_same(gateway: Gateway, wanted: Table) -> None:
 def test_any_table_can_be_made_of_any_other(
     gateway: Gateway, first: Table, second: Table, changed: st.DataObject
 ) -> None:
-    """Also where both have the same services and servers with other settings: edits reach every field."""
+    """Also where both have the same services and servers with other settings: edits reach every field.
+
+    keepalived #1354 #1757 #187
+    """
     kernel = gateway.kernel
     wanted = Table({**second.services, **resettled(changed, first)}, second.timeouts)
     kernel.execute([Flush(), *plan(Table(), first)])

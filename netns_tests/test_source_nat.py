@@ -9,12 +9,15 @@ from ipaddress import ip_address
 import pytest
 from pyroute2 import netns
 
+from ipvs_lb import firewall
 from ipvs_lb.addresses import LinuxHost
-from ipvs_lb.hostplan import SYSCTLS, host_plan, place, source_nat_rules, sysctl_needs
+from ipvs_lb.hostplan import SYSCTLS, host_plan, place, sysctl_needs
+from ipvs_lb.hostplan import firewall as firewall_of
 from ipvs_lb.model.config import Config, DeclaredServer, DeclaredService
 from ipvs_lb.model.desired import Desired, Owned
-from ipvs_lb.model.host import SetSourceNat, SourceNat, SourceNatRule, Vip
-from ipvs_lb.model.identity import AddressKey, IPProtocol, Port
+from ipvs_lb.model.firewall import AccessRule, Firewall, SourceNatRule
+from ipvs_lb.model.host import SetFirewall, SourceNat, Vip
+from ipvs_lb.model.identity import AddressKey, Family, FwmarkKey, IPProtocol, Port
 from ipvs_lb.model.settings import Service
 from ipvs_lb.policy import effective
 
@@ -109,12 +112,12 @@ def balance(vip, wish):
 
 def desired_by(config, state):
     table = effective(config)
-    rules = source_nat_rules(config, table, state)
+    rules = firewall_of(config, table, state)
     return Desired(
         table,
         place(config.services[0].vips, state),
         rules,
-        sysctl_needs(config, table, rules),
+        sysctl_needs(config, table, rules.source_nat),
         manage_sysctls=True,
     )
 
@@ -128,8 +131,10 @@ def surround(config, host):
 
 def planned(config, host):
     state = host.read(SYSCTLS)
-    before, after = host_plan(state, desired_by(config, state), Owned())
-    return (*before, *after)
+    desired = desired_by(config, state)
+    before, after = host_plan(state, desired, Owned())
+    first, last = firewall.steps(state.firewall, desired.firewall)
+    return (*first, *before, *after, *last)
 
 
 @pytest.mark.parametrize("vip", [VIP, VIP6], ids=str)
@@ -156,29 +161,53 @@ def test_without_source_nat_that_client_hangs(lan, gateway, servers, vip):
 def test_taking_the_rules_back_leaves_no_table(lan, gateway, servers):
     config = balance(VIP, SourceNat.AUTO)
     surround(config, gateway)
-    gateway.execute(SetSourceNat(frozenset()))
+    gateway.execute(SetFirewall(Firewall()))
     assert run("nft list tables") == ""
     with pytest.raises(TimeoutError):
         ask(lan["client"], VIP)
 
 
-RULES = frozenset(
-    {
-        SourceNatRule(VIP, "10.0.0.0/24"),
-        SourceNatRule(VIP, "0.0.0.0/0"),
-        SourceNatRule(VIP6, "2001:db8::/64"),
-        SourceNatRule(VIP6, "::/0"),
-        SourceNatRule(ip_address("10.0.0.17"), "10.0.0.7/32"),
-    }
+RULES = Firewall(
+    source_nat=frozenset(
+        {
+            SourceNatRule(VIP, "10.0.0.0/24"),
+            SourceNatRule(VIP, "0.0.0.0/0"),
+            SourceNatRule(VIP6, "2001:db8::/64"),
+            SourceNatRule(VIP6, "::/0"),
+            SourceNatRule(ip_address("10.0.0.17"), "10.0.0.7/32"),
+        }
+    ),
+    access=frozenset(
+        {
+            AccessRule(AddressKey(IPProtocol.TCP, VIP, Port(80)), ("10.0.0.0/8", "192.0.2.7/32")),
+            AccessRule(AddressKey(IPProtocol.UDP, VIP, Port(53)), ()),
+            AccessRule(AddressKey(IPProtocol.SCTP, VIP, Port(0)), ("10.0.1.0/24", "10.0.2.0/23")),
+            AccessRule(AddressKey(IPProtocol.SCTP, VIP, Port(81)), ("0.0.0.0/0",)),
+            AccessRule(FwmarkKey(2**32 - 1, Family.IPV4), ("10.0.0.0/8", "192.0.2.7/32")),
+            AccessRule(AddressKey(IPProtocol.TCP, VIP6, Port(80)), ("::1/128", "2001:db8::/32")),
+            AccessRule(FwmarkKey(1, Family.IPV6), ("2001:db8::/32",)),
+        }
+    ),
+)
+MANY = Firewall(
+    access=frozenset(
+        {
+            AccessRule(
+                AddressKey(IPProtocol.TCP, ip_address(f"10.0.1.{host}"), Port(80)),
+                tuple(f"192.{host}.{net // 8}.{net % 8 * 16}/30" for net in range(1000)),
+            )
+            for host in range(2, 3)
+        }
+    )
 )
 
 
 def test_rules_are_read_as_they_were_set_and_replaced_as_a_whole(gateway):
-    assert gateway.read().source_nat == frozenset()
-    fewer = frozenset(rule for rule in RULES if rule.vip == VIP)
-    for rules in (RULES, RULES, fewer, frozenset(), RULES, frozenset()):
-        gateway.execute(SetSourceNat(rules))
-        assert gateway.read().source_nat == rules
+    assert gateway.read().firewall == Firewall()
+    fewer = Firewall(source_nat=frozenset(rule for rule in RULES.source_nat if rule.vip == VIP))
+    for rules in (RULES, RULES, fewer, MANY, Firewall()):
+        gateway.execute(SetFirewall(rules))
+        assert gateway.read().firewall == rules
 
 
 def test_tables_of_others_are_neither_read_nor_touched(gateway):
@@ -187,15 +216,18 @@ def test_tables_of_others_are_neither_read_nor_touched(gateway):
     run("nft add chain ip others postrouting")
     run("nft add rule ip others postrouting masquerade")
     before = run("nft list ruleset")
-    gateway.execute(SetSourceNat(RULES))
-    assert gateway.read().source_nat == RULES
-    gateway.execute(SetSourceNat(frozenset()))
+    gateway.execute(SetFirewall(RULES))
+    assert gateway.read().firewall == RULES
+    gateway.execute(SetFirewall(Firewall()))
     assert run("nft list ruleset") == before
 
 
 def test_rules_that_somebody_changed_are_written_anew(gateway):
-    gateway.execute(SetSourceNat(RULES))
-    run("nft insert rule ip ipvs_lb postrouting accept")
-    assert gateway.read().source_nat < RULES
-    gateway.execute(SetSourceNat(RULES))
-    assert gateway.read().source_nat == RULES
+    for chain in ("postrouting", "input", "allowed_1"):
+        gateway.execute(SetFirewall(RULES))
+        run(f"nft insert rule ip ipvs_lb {chain} accept")
+        found = gateway.read().firewall
+        assert found.source_nat < RULES.source_nat
+        assert found.access < RULES.access
+    gateway.execute(SetFirewall(RULES))
+    assert gateway.read().firewall == RULES

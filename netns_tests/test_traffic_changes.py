@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import threading
 from contextlib import contextmanager
+from ipaddress import ip_address
 
 import pytest
 
 from ipvs_lb.commands import AddServer, AddService, DeleteServer, EditServer, EditService
 from ipvs_lb.errors import LabError
+from ipvs_lb.model.identity import AddressKey, IPProtocol, Port, ServerKey
+from ipvs_lb.netlink import open_kernel
 from netns_tests.balance import (
     EMPTY,
     ONE,
@@ -24,6 +27,7 @@ from netns_tests.balance import (
     service,
     share,
 )
+from netns_tests.daemon import eventually
 
 
 @pytest.fixture
@@ -65,6 +69,29 @@ def test_weight_0_keeps_connections_and_gives_no_new_ones(bench, balancer, vip):
         balancer.apply(config(service(vip, server(ONE, weight=0), TWO)))
         assert share(bench.seen(vip, 3)) == {"server-2": 3}
         assert talk.ask() == "server-1"
+
+
+def test_connections_are_counted_alike_whether_one_service_is_asked_for_or_all(
+    bench, balancer, vip
+):
+    ports = (80, 443, 8080)
+    balancer.apply(config(service(vip, ONE, TWO, ports=[*ports])))
+    web, *_ = keys = [AddressKey(IPProtocol.TCP, ip_address(vip), Port(port)) for port in ports]
+    with on(bench, vip, "server-1"), bench.gateway.call(open_kernel) as kernel:
+        kernel.read()
+        eventually(
+            lambda: kernel.statistics({web})[web].traffic.connections > 0, 10, "it is counted"
+        )
+        one, every = kernel.statistics({web}), kernel.statistics()
+    assert (one.keys(), every.keys()) == ({web}, {*keys})
+    assert one[web].servers[ServerKey(ip_address(ONE), Port(80))].active == 1
+    assert active(one[web]) == active(every[web])
+    assert one[web].traffic.connections == every[web].traffic.connections > 0
+
+
+def active(statistics):
+    """The connections of each server; totals are made by the kernel every two seconds only."""
+    return {key: counted.active for key, counted in statistics.servers.items()}
 
 
 def test_a_connection_resumes_when_its_server_returns(bench, balancer, vip):
@@ -109,6 +136,7 @@ def written_by_hand(balancer, vip):
 
 
 def test_adopting_a_table_of_ipvsadm_changes_only_what_differs(bench, balancer, vip):
+    """keepalived #1772"""
     written_by_hand(balancer, vip)
     with on(bench, vip, "server-1") as talk:
         change = balancer.apply(config(service(vip, ONE, TWO, THREE)))

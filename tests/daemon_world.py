@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import Executor, Future
 from dataclasses import replace
 from ipaddress import ip_address
 from typing import Any
 
 from ipvs_lb.engine.balancer import Balancer, Parts
+from ipvs_lb.engine.groups import Group
 from ipvs_lb.model.checks import HealthCheck, TcpCheck
 from ipvs_lb.model.config import Config, DeclaredServer, DeclaredService, HealthPolicy
 from ipvs_lb.model.host import HostState, Vip
@@ -42,6 +43,28 @@ class Inline(Executor):
         return future
 
 
+class SlowReads(Inline):
+    """As `Inline`, but whoever reads a whole table is told *seconds* later what it was in the beginning."""
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+        self.under_way = 0
+
+    def submit(self, fn, /, *args, **kwargs):
+        done = super().submit(fn, *args, **kwargs)
+        if getattr(fn, "__func__", None) is not FakeKernel.read:
+            return done
+        future: Future[Any] = Future()
+        self.under_way += 1
+
+        def tell() -> None:
+            self.under_way -= 1
+            future.set_result(done.result())
+
+        asyncio.get_running_loop().call_later(self._seconds, tell)
+        return future
+
+
 def server(last, **settings):
     settings.setdefault("checks", (TCP,))
     return DeclaredServer(name=f"s{last}", address=ip_address(f"10.0.0.{last}"), **settings)
@@ -69,6 +92,8 @@ class World:
         self.store = MemoryStore()
         self.prober = FakeProber()
         self.offset = START
+        self.threads: Executor = Inline()
+        self.declared: Mapping[str, Group] | None = None
         self._balancer: Balancer | None = None
         self._task: asyncio.Task[None] | None = None
 
@@ -81,6 +106,10 @@ class World:
         if self.problem is not None:
             raise self.problem
         return self.config
+
+    async def groups(self, _: Config) -> Mapping[str, Group] | None:
+        declared, self.declared = self.declared, None
+        return declared
 
     async def up(self, seconds: float = 2.0) -> Balancer:
         """Start the daemon and let *seconds* pass."""
@@ -95,7 +124,8 @@ class World:
                 records=self.store,
                 prober=self.prober,
                 clock=lambda: self.offset + loop.time(),
-                threads=Inline(),
+                threads=self.threads,
+                groups=self.groups,
             )
         )
         await self.balancer.start()
@@ -129,6 +159,11 @@ class World:
     def names(self, *kinds: str) -> list[str]:
         """The names of the events so far, or of those whose name starts like one of *kinds*."""
         return [e.name for e in self.balancer.events(0) if not kinds or e.name.startswith(kinds)]
+
+    async def until(self, name: str) -> None:
+        """Let time pass until an event of that *name* has been told."""
+        while name not in self.names():  # noqa: ASYNC110  # virtual time
+            await asyncio.sleep(0.01)
 
     def meddle(self, change: Callable[[Table], Table]) -> None:
         """Somebody else changes the kernel's table."""

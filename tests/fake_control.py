@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
 from ipaddress import ip_address
 
 from ipvs_lb.engine.control import Outcome, ProbeView, Snapshot
+from ipvs_lb.engine.history import History
 from ipvs_lb.errors import LBError, UsageError
-from ipvs_lb.events import Event, Level, Ring
+from ipvs_lb.events import Event, Fact, Level, Ring
 from ipvs_lb.health import NEW, Health
 from ipvs_lb.model.checks import HealthCheck, HttpCheck, TcpCheck
 from ipvs_lb.model.config import Config, DeclaredServer, DeclaredService
@@ -156,7 +157,7 @@ class FakeControl:
         self.overrides = without_expired(self.overrides, self.now)
         self._decide()
 
-    def tell(self, name: str, level: Level = Level.INFO, **facts: str) -> Event:
+    def tell(self, name: str, level: Level = Level.INFO, **facts: Fact) -> Event:
         event = self.ring.add(name, self.now, level, **facts)
         for told in list(self.listeners):
             told(event)
@@ -180,7 +181,7 @@ class FakeControl:
                 probe: ProbeView(
                     probe=probe,
                     health=self.health.get(probe, NEW),
-                    history=tuple(self.history.get(probe, ())[-20:]),
+                    history=remembered(self.history.get(probe, ())),
                     users=users[probe],
                 )
                 for probe in users
@@ -197,13 +198,14 @@ class FakeControl:
             last_event=self.ring.last,
         )
 
-    async def statistics(self) -> Statistics:
+    async def statistics(self, keys: Set[ServiceKey] | None = None) -> Statistics:
         self._may("kernel")
         return {
             key: ServiceStatistics(
                 self.counters.traffic, dict.fromkeys(virtual.servers, self.counters)
             )
             for key, virtual in self.decision.table.services.items()
+            if keys is None or key in keys
         }
 
     async def order(self, members: Sequence[Member], override: Override | None) -> None:
@@ -243,9 +245,16 @@ class FakeControl:
         self._may("reload")
         self.calls.append("reload")
 
+    async def declare(self, group: str, services: Sequence[DeclaredService]) -> None:
+        self._may("declare")
+        self.calls.append(f"declare {group} {len(services)}")
+
     async def announce(self) -> None:
         self._may("announce")
         self.calls.append("announce")
+
+    def warn(self, name: str, facts: Mapping[str, Fact]) -> None:
+        self.tell(name, Level.WARNING, **facts)
 
     def events(self, after: int) -> tuple[Event, ...]:
         return self.ring.after(after)
@@ -274,6 +283,14 @@ def many(services: int, servers: int) -> Config:
             for s in range(services)
         )
     )
+
+
+def remembered(outcomes: Sequence[Outcome]) -> History:
+    """*outcomes* as the engine keeps them."""
+    history = History(20)
+    for outcome in outcomes:
+        history.add(outcome.at, outcome.result)
+    return history
 
 
 def member(key: ServiceKey, address: str, port: int) -> Member:

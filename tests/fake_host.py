@@ -2,24 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import asyncio
+from collections.abc import AsyncIterator, Iterable, Mapping, Set
 from dataclasses import replace
 from typing import assert_never
 
 from ipvs_lb.errors import HostError
+from ipvs_lb.model.firewall import Firewall
 from ipvs_lb.model.host import (
     AddAddress,
     HostCommand,
     HostState,
     InterfaceAddress,
     RemoveAddress,
-    SetSourceNat,
+    SetFirewall,
     SetSysctl,
 )
+from ipvs_lb.model.identity import AddressKey, IPAddress
 
 
 class FakeHost:
-    """Starts with *state*; notes what was executed and announced. `refuse` fails those commands, `others` have addresses."""
+    """Starts with *state*; notes what was executed and announced.
+
+    `refuse` fails those commands, `others` have addresses, `news` are told by `changes`.
+    """
 
     def __init__(self, state: HostState | None = None) -> None:
         self.state = state or HostState(interfaces=frozenset({"lo"}))
@@ -27,17 +33,28 @@ class FakeHost:
         self.announced: list[InterfaceAddress] = []
         self.refuse: Mapping[HostCommand, str] = {}
         self.others: Mapping[InterfaceAddress, str] = {}
+        self.forgotten: list[Mapping[AddressKey, Set[IPAddress]]] = []
+        self.trouble = ""
+        self.news: asyncio.Queue[frozenset[str]] = asyncio.Queue()
 
     def read(
-        self, sysctls: Iterable[str] = (), *, links: bool = True, source_nat: bool = True
+        self, sysctls: Iterable[str] = (), *, links: bool = True, firewall: bool = True
     ) -> HostState:
         present = self.state.sysctls
         return HostState(
             interfaces=self.state.interfaces if links else frozenset(),
             addresses=self.state.addresses if links else frozenset(),
-            source_nat=self.state.source_nat if source_nat else frozenset(),
+            firewall=self.state.firewall if firewall else Firewall(),
             sysctls={name: present[name] for name in sysctls if name in present},
         )
+
+    def forget_clients(self, services: Mapping[AddressKey, Set[IPAddress]]) -> int:
+        """There is one client to be forgotten of each service, unless `trouble` is why it cannot be."""
+        if self.trouble:
+            raise HostError(self.trouble)
+        if services:
+            self.forgotten.append(services)
+        return len(services)
 
     def announce(self, places: Iterable[InterfaceAddress]) -> None:
         self.announced.extend(places)
@@ -46,6 +63,10 @@ class FakeHost:
         self, places: Iterable[InterfaceAddress], *, wait: float = 0.5
     ) -> Mapping[InterfaceAddress, str]:
         return {place: self.others[place] for place in places if place in self.others}
+
+    async def changes(self) -> AsyncIterator[frozenset[str]]:
+        while True:
+            yield await self.news.get()
 
     def execute(self, command: HostCommand) -> None:
         if command in self.refuse:
@@ -64,8 +85,8 @@ class FakeHost:
                 if name not in state.sysctls:
                     raise HostError(f"set sysctl {name}={value}: No such file or directory")
                 return replace(state, sysctls={**state.sysctls, name: value})
-            case SetSourceNat(rules):
-                return replace(state, source_nat=rules)
+            case SetFirewall(firewall):
+                return replace(state, firewall=firewall)
             case _:
                 assert_never(command)
 

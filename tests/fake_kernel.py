@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 
 from ipvs_lb.commands import (
     AddServer,
@@ -18,6 +18,7 @@ from ipvs_lb.commands import (
 )
 from ipvs_lb.errors import KernelError, Refusal, RefusedError
 from ipvs_lb.model.counters import ServerCounters
+from ipvs_lb.model.identity import ServiceKey
 from ipvs_lb.model.settings import SCHEDULERS, Timeouts
 from ipvs_lb.model.table import KernelInfo, ServiceStatistics, Statistics, Table, VirtualService
 
@@ -39,11 +40,12 @@ class FakeKernel:
         self._check()
         return self.table
 
-    def statistics(self) -> Statistics:
+    def statistics(self, keys: Set[ServiceKey] | None = None) -> Statistics:
         self._check()
         return {
             key: self.counters.get(key) or _zeros(virtual)
             for key, virtual in self.table.services.items()
+            if keys is None or key in keys
         }
 
     def info(self) -> KernelInfo:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 from functools import reduce
 from ipaddress import ip_address
+from itertools import combinations
 
 import pytest
 
@@ -24,7 +25,15 @@ from ipvs_lb.commands import (
 )
 from ipvs_lb.errors import RefusedError
 from ipvs_lb.model.counters import ServerCounters
-from ipvs_lb.model.identity import AddressKey, Family, FwmarkKey, IPProtocol, Port, ServerKey
+from ipvs_lb.model.identity import (
+    AddressKey,
+    Family,
+    FwmarkKey,
+    IPProtocol,
+    Port,
+    ServerKey,
+    ServiceKey,
+)
 from ipvs_lb.model.settings import (
     Forwarding,
     Persistence,
@@ -45,6 +54,7 @@ from ipvs_lb.ports import Kernel
 WEB = AddressKey(IPProtocol.TCP, ip_address("10.0.0.16"), Port(80))
 DNS = AddressKey(IPProtocol.UDP, ip_address("fd00::16"), Port(53))
 MARK = FwmarkKey(7, Family.IPV4)
+GONE = AddressKey(IPProtocol.TCP, ip_address("10.0.0.16"), Port(8080))
 A, B = (ServerKey(ip_address(f"10.0.0.{n}"), Port(80)) for n in (4, 6))
 RR, WLC = Service(scheduler="rr"), Service(scheduler="wlc")
 UNKNOWN = Service(scheduler="nosuch")
@@ -185,6 +195,18 @@ class KernelContract:
         statistics = kernel.statistics()
         assert statistics.keys() == EVERYTHING.services.keys()
         assert statistics[WEB].servers == {A: ServerCounters(), B: ServerCounters()}
+
+    @pytest.mark.parametrize("count", range(5))
+    def test_statistics_of_chosen_services_leave_out_all_others_and_what_is_gone(
+        self, kernel: Kernel, count: int
+    ) -> None:
+        services: tuple[ServiceKey, ...] = (WEB, DNS, MARK, GONE)
+        kernel.execute([*plan(kernel.read(), EVERYTHING), AddService(GONE, RR)])
+        kernel.execute([DeleteService(GONE)])
+        everything = kernel.statistics()
+        for chosen in combinations(services, count):
+            wanted = {key: everything[key] for key in chosen if key != GONE}
+            assert kernel.statistics(frozenset(chosen)) == wanted
 
     def test_the_version_is_told(self, kernel: Kernel) -> None:
         assert kernel.info().version >= (1, 2, 1)

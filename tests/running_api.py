@@ -12,8 +12,9 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from ipvs_lb.api.listeners import TcpListener
+from ipvs_lb.api.openings import Openings
 from ipvs_lb.api.server import serving
+from ipvs_lb.model.api import ApiListener
 from tests.fake_control import FakeControl
 
 
@@ -23,15 +24,18 @@ class Running:
     def __init__(self, control: FakeControl, path: Path) -> None:
         self.control = control
         self.path = path
+        self.openings = Openings()
         self._loop = asyncio.new_event_loop()
 
     @contextmanager
-    def up(self, tcp: TcpListener | None = None) -> Iterator[Running]:
+    def up(self, *tcp: ApiListener) -> Iterator[Running]:
+        self.openings.prepare(tcp)
         started, stop = threading.Event(), asyncio.Event()
 
         async def run() -> None:
             try:
-                async with serving(self.control, self.path, tcp=tcp):
+                openings = self.openings if tcp else None
+                async with serving(self.control, self.path, openings=openings):
                     started.set()
                     await stop.wait()
             finally:
@@ -72,6 +76,11 @@ class Running:
             return response.status, json.loads(response.read())
         finally:
             connection.close()
+
+    def reload(self, *tcp: ApiListener) -> None:
+        """Load a configuration with these listeners, as a daemon does; it has to have begun with one."""
+        self.openings.prepare(tcp)
+        self.do(lambda control: control.tell("config.loaded"))
 
     def get(self, target: str) -> Any:
         """The answer to a question that is answered."""

@@ -3,24 +3,26 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
+from collections.abc import AsyncIterator, Iterable, Mapping, Set
 from pathlib import Path
 from types import TracebackType
 from typing import Self, assert_never
 
-from ipvs_lb.addresses import duplicates, nftables
+from ipvs_lb.addresses import conntrack, duplicates, monitor, nftables
 from ipvs_lb.addresses import links as rtnetlink
 from ipvs_lb.addresses import sysctls as parameters
 from ipvs_lb.addresses.announce import Announcer, Repetition, Warn
+from ipvs_lb.model.firewall import Firewall
 from ipvs_lb.model.host import (
     AddAddress,
     HostCommand,
     HostState,
     InterfaceAddress,
     RemoveAddress,
-    SetSourceNat,
+    SetFirewall,
     SetSysctl,
 )
+from ipvs_lb.model.identity import AddressKey, IPAddress
 
 _log = logging.getLogger(__name__)
 
@@ -41,6 +43,7 @@ class LinuxHost:
         proc_sys: Path = parameters.PROC_SYS,
     ) -> None:
         self._announcer = Announcer(repetition, warn, proc_sys)
+        self._picture = monitor.Picture()
         self._proc_sys = proc_sys
 
     def __enter__(self) -> Self:
@@ -56,13 +59,13 @@ class LinuxHost:
             self.repeat_announcements()
 
     def read(
-        self, sysctls: Iterable[str] = (), *, links: bool = True, source_nat: bool = True
+        self, sysctls: Iterable[str] = (), *, links: bool = True, firewall: bool = True
     ) -> HostState:
-        """Interfaces, addresses, our source-NAT rules and the named sysctls. Raises HostError."""
+        """Interfaces, addresses, our firewall rules and the named sysctls. Raises HostError."""
         return HostState(
             interfaces=rtnetlink.interfaces() if links else frozenset(),
             addresses=rtnetlink.addresses() if links else frozenset(),
-            source_nat=nftables.read() if source_nat else frozenset(),
+            firewall=nftables.read() if firewall else Firewall(),
             sysctls=parameters.read(sysctls, self._proc_sys),
         )
 
@@ -70,21 +73,35 @@ class LinuxHost:
         """Carry out *command*; what is so already is fine. Raises HostError."""
         match command:
             case AddAddress(place, announce):
-                if rtnetlink.add(place) and announce:
+                with self._picture.expecting(place, present=True):
+                    added = rtnetlink.add(place)
+                if added and announce:
                     self._announcer.announce([place])
             case RemoveAddress(place):
                 self._announcer.forget(place)
-                rtnetlink.remove(place, self._proc_sys)
+                with self._picture.expecting(place, present=False):
+                    rtnetlink.remove(place, self._proc_sys)
             case SetSysctl(name, value, _):
                 parameters.write(name, value, self._proc_sys)
-            case SetSourceNat(rules):
-                nftables.replace(rules)
+            case SetFirewall(firewall):
+                nftables.replace(firewall)
             case _:
                 assert_never(command)
+
+    def forget_clients(self, services: Mapping[AddressKey, Set[IPAddress]]) -> int:
+        """Have conntrack forget the clients of UDP *services* that it leads to none of these addresses; how many.
+
+        Raises HostError.
+        """
+        return conntrack.forget(services, self._proc_sys)
 
     def announce(self, places: Iterable[InterfaceAddress]) -> None:
         """Announce addresses that are there, once, the rest with `repeat_announcements`."""
         self._announcer.announce(places)
+
+    def changes(self) -> AsyncIterator[frozenset[str]]:
+        """Each time others changed links or addresses: the interfaces whose link came up. Raises HostError."""
+        return monitor.changes(self._picture)
 
     def repeat_announcements(self) -> None:
         """Send the repetitions that are due; takes (count - 1) x pause if there are any, else no time."""

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 IFA_F_NODAD = 0x02  # linux/if_addr.h
 IFA_F_NOPREFIXROUTE = 0x200
 _DUMP_ATTEMPTS = 5
+_FOREVER = 0xFFFFFFFF  # INFINITY_LIFE_TIME of linux/addrconf.h
 
 
 def interfaces() -> frozenset[str]:
@@ -58,11 +59,17 @@ def add(place: InterfaceAddress) -> bool:
 
     A host address (/32, /128) brings no route with it; a shorter prefix length brings the route to
     its subnet, as `ip address add` does. Raises HostError.
+
+    An IPv6 host address is deprecated (RFC 4862, 5.5.4): else it would be the preferred source of packets to its
+    subnet, and a server that has the VIP too would answer our probes to itself.
     """
     flags = IFA_F_NODAD if place.address.version == 6 else 0  # noqa: PLR2004  # IP versions
+    lifetimes = {}
     if place.prefix_length == place.address.max_prefixlen:
         flags |= IFA_F_NOPREFIXROUTE
-    return _request("add", place, {errno.EEXIST}, flags=flags)
+        if place.address.version == 6:  # noqa: PLR2004  # IP versions
+            lifetimes = {"preferred_lft": 0, "valid_lft": _FOREVER}
+    return _request("add", place, {errno.EEXIST}, flags=flags, **lifetimes)
 
 
 def remove(place: InterfaceAddress, proc_sys: Path = PROC_SYS) -> bool:

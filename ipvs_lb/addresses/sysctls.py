@@ -1,4 +1,4 @@
-"""Kernel parameters of this network namespace, through /proc/sys."""
+"""Kernel parameters of this network namespace, through /proc/sys, by the names that sysctl(8) gives them."""
 
 from __future__ import annotations
 
@@ -33,4 +33,5 @@ def write(name: str, value: str, root: Path = PROC_SYS) -> None:
 
 
 def _path(name: str, root: Path) -> Path:
-    return root.joinpath(*name.split("."))
+    """A slash in a name stands for a dot: `net.ipv4.conf.eth0/100.rp_filter`."""
+    return root.joinpath(*(part.replace("/", ".") for part in name.split(".")))

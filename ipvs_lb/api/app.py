@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence, Set
+from asyncio import to_thread
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Mapping, Sequence, Set
 from contextlib import aclosing, suppress
 from typing import cast
 
@@ -18,32 +19,31 @@ from ipvs_lb.api import bodies
 from ipvs_lb.api.checks import identity_to_json, outcome_to_json
 from ipvs_lb.api.endpoints import ENDPOINTS
 from ipvs_lb.api.health import health_to_json
+from ipvs_lb.api.long_list import LongList
 from ipvs_lb.api.openapi import openapi
 from ipvs_lb.api.peers import Peer, name_of
 from ipvs_lb.api.refusals import RefusalError, answer
 from ipvs_lb.api.requests import read_body, read_query
-from ipvs_lb.api.scene import Scene, Shown
+from ipvs_lb.api.scene import Scene, Shown, only
 from ipvs_lb.api.select import select, server_names, service_names
 from ipvs_lb.api.servers import explanations_to_json, servers_to_json
-from ipvs_lb.api.streams import MAX_STREAMS, Streams, event_stream, in_parts, object_with
-from ipvs_lb.api.views import (
-    event_to_json,
-    overview_to_json,
-    services_to_json,
-    summaries_to_json,
-)
+from ipvs_lb.api.states import State
+from ipvs_lb.api.streams import MAX_STREAMS, Streams, event_stream, in_parts, pieces
+from ipvs_lb.api.views import overview_to_json, services_to_json, summaries_to_json
 from ipvs_lb.engine.control import Control
 from ipvs_lb.errors import KernelError, LBError
 from ipvs_lb.model.identity import ServiceKey
 from ipvs_lb.overrides import Override
 from ipvs_lb.policy import Decision, Member, Seat
-from ipvs_lb.serial import JSON
+from ipvs_lb.serial import JSON, event_to_json
 
 MAX_NAMES = 200
 MAX_CHECKED = 1000
 """Servers that can be probed out of turn at once."""
 DECISION_TIME = 1.0
 """Seconds an order's answer waits for the decision that follows from it; the order stands in any case."""
+
+_Handler = Callable[[Request], Awaitable[Response]]
 
 
 class Api:
@@ -69,10 +69,10 @@ class Api:
             "events": self.events,
             "health": self.health,
         }
-        routes = [
-            Route(endpoint.path, handlers[endpoint.name], methods=[endpoint.method])
-            for endpoint in ENDPOINTS
-        ]
+        paths: dict[str, dict[str, _Handler]] = {}
+        for endpoint in ENDPOINTS:
+            paths.setdefault(endpoint.path, {})[endpoint.method] = handlers[endpoint.name]
+        routes = [Route(path, _one_of(by), methods=[*by]) for path, by in paths.items()]
         documents = [Route(path, self.document) for path in ("/openapi.json", "/v1/openapi.json")]
         return Starlette(
             routes=[*routes, *documents],
@@ -82,7 +82,8 @@ class Api:
     async def status(self, request: Request) -> Response:
         """The gateway with everything in it."""
         scene, shown = await self._filtered(request)
-        return _list(overview_to_json(scene), "services", services_to_json(scene, shown))
+        overview = await to_thread(overview_to_json, scene)
+        return _list(overview, "services", services_to_json(scene, shown))
 
     async def services(self, request: Request) -> Response:
         """Services without their servers."""
@@ -98,21 +99,14 @@ class Api:
         """Servers with their reasons."""
         within = read_query(request, bodies.Within).service
         scene = await self._scene()
-        chosen = _chosen(scene, [request.path_params["server"]], within)
-        shown = Shown(members=frozenset(chosen))
+        shown = await to_thread(_meant, scene, [request.path_params["server"]], within)
         return _list(_head("explain", scene), "servers", explanations_to_json(scene, shown))
 
     async def names(self, request: Request) -> Response:
         """What can be typed."""
         prefix = read_query(request, bodies.NamesQuery).prefix
-        listings = Scene(snapshot=self._control.snapshot()).listings
-        return JSONResponse(
-            {
-                **_schema("names"),
-                "services": service_names(listings, prefix, MAX_NAMES),
-                "servers": server_names(listings, prefix, MAX_NAMES),
-            }
-        )
+        scene = Scene(snapshot=self._control.snapshot())
+        return JSONResponse(await to_thread(_names, scene, prefix))
 
     async def override(self, request: Request) -> Response:
         """A new standing order."""
@@ -139,8 +133,7 @@ class Api:
         """Probes out of turn."""
         body = await read_body(request, bodies.CheckBody)
         scene = Scene(snapshot=self._control.snapshot())
-        chosen = _chosen(scene, body.servers, body.services)
-        seats, _ = _divided(scene, chosen)
+        seats, _ = await to_thread(_able, scene, body.servers, body.services)
         if len(seats) > MAX_CHECKED:
             raise RefusalError(422, f"{len(seats)} servers at once, expected at most {MAX_CHECKED}")
         outcomes = await self._control.check([seat.member for seat in seats])
@@ -196,7 +189,7 @@ class Api:
 
     async def health(self, _request: Request) -> Response:
         """How the gateway is."""
-        health = health_to_json(self._control.snapshot())
+        health = await to_thread(health_to_json, self._control.snapshot())
         return JSONResponse(health, 503 if health["status"] == "failing" else 200)
 
     async def document(self, _request: Request) -> Response:
@@ -217,8 +210,7 @@ class Api:
         states = frozenset(wanted.state)
         if not wanted.server and not wanted.service:
             return scene, Shown(states=states)
-        members = frozenset(_chosen(scene, wanted.server, wanted.service))
-        return scene, Shown(members=members, states=states)
+        return scene, await to_thread(_meant, scene, wanted.server, wanted.service, states)
 
     async def _order(
         self,
@@ -227,11 +219,11 @@ class Api:
         services: Sequence[str],
         override: Override | None,
     ) -> Response:
-        seats, skipped = _divided(scene, _chosen(scene, patterns, services))
+        seats, skipped = await to_thread(_able, scene, patterns, services)
         members = [seat.member for seat in seats]
         await self._control.order(members, override)
         await self._decided({member.key for member in members}, scene.snapshot.decision)
-        after, shown = await self._scene(), Shown(members=frozenset(members))
+        after, shown = await self._scene(), only(members)
         return _servers({**_head("order", after), "skipped": skipped}, after, shown)
 
     async def _decided(self, keys: Set[ServiceKey], before: Decision) -> None:
@@ -251,6 +243,15 @@ class Api:
         return JSONResponse({**_schema("done"), **told})
 
 
+def _one_of(handlers: Mapping[str, _Handler]) -> _Handler:
+    """The handler of a path: one route for all methods, so that a refusal of others can name these."""
+
+    async def handle(request: Request) -> Response:
+        return await handlers["GET" if request.method == "HEAD" else request.method](request)
+
+    return handle
+
+
 class _Parts(StreamingResponse):
     """A response in parts, whose source is closed at once when the client goes."""
 
@@ -267,14 +268,38 @@ def _head(name: str, scene: Scene) -> dict[str, JSON]:
     return {**_schema(name), "at": scene.snapshot.at}
 
 
-def _list(head: Mapping[str, JSON], name: str, items: Iterable[JSON]) -> Response:
-    return _Parts(in_parts(object_with(head, name, items)), media_type="application/json")
+def _list(head: Mapping[str, JSON], name: str, items: Iterable[JSON | LongList | None]) -> Response:
+    return _Parts(in_parts(pieces(LongList(head, name, items))), media_type="application/json")
 
 
 def _servers(head: Mapping[str, JSON], scene: Scene, shown: Shown) -> Response:
-    keys = (*scene.snapshot.decision.services, *scene.foreign)
+    keys = shown.of((*scene.snapshot.decision.services, *scene.foreign))
     servers = (server for key in keys for server in servers_to_json(scene, key, shown))
     return _list(head, "servers", servers)
+
+
+def _names(scene: Scene, prefix: str) -> dict[str, JSON]:
+    listings = scene.listings
+    return {
+        **_schema("names"),
+        "services": [*service_names(listings, prefix, MAX_NAMES)],
+        "servers": [*server_names(listings, prefix, MAX_NAMES)],
+    }
+
+
+def _meant(
+    scene: Scene,
+    patterns: Sequence[str],
+    services: Sequence[str],
+    states: Set[State] = frozenset(),
+) -> Shown:
+    return only(_chosen(scene, patterns, services), states)
+
+
+def _able(
+    scene: Scene, patterns: Sequence[str], services: Sequence[str]
+) -> tuple[list[Seat], list[Mapping[str, JSON]]]:
+    return _divided(scene, _chosen(scene, patterns, services))
 
 
 def _chosen(scene: Scene, patterns: Sequence[str], services: Sequence[str]) -> tuple[Member, ...]:

@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import Annotated, Self
 
 from pydantic import (
-    AfterValidator,
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Field,
+    JsonValue,
     StringConstraints,
     model_validator,
 )
@@ -22,16 +23,18 @@ LONGEST = 10 * 365 * 86400
 """The longest an override can be asked for: ten years; for ever is without `for`."""
 
 
-def _printable(text: str) -> str:
-    if not text.isprintable():
-        raise ValueError("expected printable characters on one line")
-    return text
+PRINTABLE = r"^[^\u0000-\u001f\u007f-\u009f\u2028-\u202e\u2066-\u2069]*$"
+"""No control characters, no ends of lines, nothing that turns the direction of what follows on a terminal."""
 
 
-Pattern = Annotated[
-    str, StringConstraints(min_length=1, max_length=300), AfterValidator(_printable)
-]
-Reason = Annotated[str, StringConstraints(max_length=200), AfterValidator(_printable)]
+def _whole(value: object) -> object:
+    """74.0 is a whole number, as JSON Schema has it."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+Pattern = Annotated[str, StringConstraints(min_length=1, max_length=300, pattern=PRINTABLE)]
+Reason = Annotated[str, StringConstraints(max_length=200, pattern=PRINTABLE)]
+Weight = Annotated[int, Field(ge=0, le=MAX_WEIGHT), BeforeValidator(_whole)]
 
 
 class _Said(BaseModel):
@@ -45,11 +48,20 @@ class Chosen(_Said):
     services: list[Pattern] = Field(default=[], max_length=MAX_PATTERNS)
 
 
+_WEIGHT_GOES_WITH_ITS_ACTION: dict[str, JsonValue] = {
+    "if": {"properties": {"action": {"const": Action.WEIGHT.value}}, "required": ["action"]},
+    "then": {"properties": {"weight": {"type": "integer"}}, "required": ["weight"]},
+    "else": {"properties": {"weight": {"type": "null"}}},
+}
+
+
 class OverrideBody(Chosen):
     """A standing order. `weight` goes with the action `weight` and no other; `for` are seconds."""
 
+    model_config = ConfigDict(json_schema_extra=_WEIGHT_GOES_WITH_ITS_ACTION)
+
     action: Action = Field(strict=False)
-    weight: int | None = Field(default=None, ge=0, le=MAX_WEIGHT)
+    weight: Weight | None = None
     duration: float | None = Field(default=None, alias="for", gt=0, le=LONGEST, allow_inf_nan=False)
     reason: Reason = ""
 

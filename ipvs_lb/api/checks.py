@@ -12,8 +12,9 @@ from ipvs_lb.serial import JSON
 
 
 def check_name(probe: Probe) -> str:
-    """`http check of 10.0.0.4:80`."""
-    return f"{method_name(probe.check.method)} check of {target_name(probe)}"
+    """`http check of 10.0.0.4:80`, with ` through tcp/10.0.0.16:80` when it goes to that VIP."""
+    through = "" if probe.through is None else f" through {probe.through}"
+    return f"{method_name(probe.check.method)} check of {target_name(probe)}{through}"
 
 
 def target_name(probe: Probe) -> str:
@@ -69,23 +70,15 @@ def outcome_to_json(outcome: Outcome) -> dict[str, JSON]:
     }
 
 
-def last_error_to_json(snapshot: Snapshot, probes: Iterable[Probe]) -> JSON:
-    """The newest failure among the kept results of *probes*."""
+def last_error_to_json(views: Iterable[ProbeView]) -> JSON:
+    """The newest failure among the kept results of some probes."""
     newest: Outcome | None = None
     where = ""
-    for probe in probes:
-        view = snapshot.probes.get(probe)
-        failed = None if view is None else _newest_failure(view)
+    for view in views:
+        failed = view.history.newest_failure()
         if failed is not None and (newest is None or failed.at > newest.at):
-            newest, where = failed, check_name(probe)
+            newest, where = failed, check_name(view.probe)
     if newest is None:
         return None
     error, detail = str(newest.result.error), newest.result.detail
     return {"at": newest.at, "check": where, "error": error, "detail": detail}
-
-
-def _newest_failure(view: ProbeView) -> Outcome | None:
-    for outcome in reversed(view.history):
-        if outcome.result.error is not None:
-            return outcome
-    return None

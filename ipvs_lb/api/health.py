@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
@@ -91,6 +90,6 @@ def _weaknesses(decision: ServiceDecision, first_tier: int) -> Iterator[str]:
         yield "has lost its quorum"
     if decision.tier is not None and decision.tier > first_tier:
         yield f"is served by its backup tier {decision.tier}"
-    down = Counter(state_of(ruling) for ruling in decision.rulings)[State.DOWN]
+    down = sum(state_of(ruling) is State.DOWN for ruling in decision.rulings)
     if down:
         yield f"has {down} of {len(decision.rulings)} servers down"

@@ -1,4 +1,4 @@
-"""Where the API listens: the unix socket, and the TCP port that exists only with proof of who asks."""
+"""Where the API listens: the sockets, on unix and on TCP."""
 
 from __future__ import annotations
 
@@ -8,38 +8,15 @@ import os
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
-from ipvs_lb.errors import LBError, UsageError
-from ipvs_lb.model.identity import IPAddress, Port, endpoint
+from ipvs_lb.errors import LBError
+from ipvs_lb.model.api import ApiListener
 
 BACKLOG = 128
 _CONNECT_TIME = 1.0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TcpListener:
-    """A TCP port for the API: with a bearer `token`, or with TLS and certificates that `client_ca` has signed, or both.
-
-    A token goes over TLS, except on a loopback address. Raises UsageError when that is not so.
-    """
-
-    address: IPAddress
-    port: Port
-    token: str | None = None
-    certificate: Path | None = None
-    key: Path | None = None
-    client_ca: Path | None = None
-
-    def __post_init__(self) -> None:
-        where = endpoint(self.address, self.port)
-        if self.token is None and self.client_ca is None:
-            raise UsageError(f"the API on {where} needs a token, or a CA for client certificates")
-        if self.token is not None and not (self.token.isascii() and self.token.strip()):
-            raise UsageError(f"the token for the API on {where} is empty or not ASCII")
-        if self.certificate is None and (self.client_ca or not self.address.is_loopback):
-            raise UsageError(f"the API on {where} needs a certificate for TLS")
+_IP_FREEBIND = 15  # include/uapi/linux/in.h
+_UNHEARD = 30_000  # milliseconds without an acknowledgement after which a client counts as gone; accepted sockets inherit it
 
 
 @contextmanager
@@ -113,17 +90,26 @@ def _remove(path: Path, own: int) -> None:
         return
 
 
-@contextmanager
-def tcp_socket(listener: TcpListener) -> Iterator[socket.socket]:
-    """A listening TCP socket. Raises LBError."""
+def tcp_socket(listener: ApiListener, *, shared: bool = False) -> socket.socket:
+    """A listening TCP socket, also on an address that is not there yet; *shared* with sockets that allow it.
+
+    Raises LBError.
+    """
     address = listener.address
     family = socket.AF_INET if address.version == 4 else socket.AF_INET6  # noqa: PLR2004  # IP versions
-    with socket.socket(family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK) as made:
+    made = socket.socket(family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
+    try:
         made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            made.bind((str(address), listener.port))
-            made.listen(BACKLOG)
-        except OSError as problem:
-            where = endpoint(address, listener.port)
-            raise LBError(f"the API cannot listen on {where}: {problem.strerror}") from problem
-        yield made
+        made.setsockopt(socket.IPPROTO_IP, _IP_FREEBIND, 1)  # counts for IPv6 sockets as well
+        made.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, _UNHEARD)
+        made.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # a body waits for no head
+        if family == socket.AF_INET6:
+            made.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, shared)
+        made.bind((str(address), listener.port))
+        made.listen(BACKLOG)
+        made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 0)
+    except OSError as problem:
+        made.close()
+        raise LBError(f"cannot listen on {listener}: {problem.strerror}") from problem
+    return made

@@ -20,9 +20,26 @@ _DESCRIPTION = """\
 The daemon of one gateway, on the unix socket /run/ipvs-lb/api.sock.
 
 A server is named by its name, its address or `address:port`, within a service by `service/server`; `*`, `?` and
-`[...]` are wildcards. An order changes all servers it names or none."""
+`[...]` are wildcards. An order changes all servers it names or none.
+
+A request's line and headers have 64 KiB at most, its body 512 KiB; what is longer is refused with 431 or 413."""
 
 Schema = dict[str, Any]  # JSON Schema and OpenAPI are as open as that
+
+_EVENT = {"$ref": _REFERENCE.format(model="EventView")}
+_SENT_EVENT: Schema = {
+    "type": "object",
+    "properties": {
+        "id": {"type": "string", "description": "The event's number."},
+        "data": {
+            "type": "string",
+            "contentMediaType": "application/json",
+            "contentSchema": _EVENT,
+        },
+    },
+    "required": ["id", "data"],
+    "description": "Each of the server-sent events.",
+}
 
 
 @cache
@@ -66,7 +83,7 @@ def _schemas() -> tuple[dict[type, Schema], Schema]:
 def _operation(endpoint: Endpoint, schemas: dict[type, Schema]) -> Schema:
     answer = {media: {"schema": schemas[endpoint.answer]} for media in endpoint.media_types}
     if "text/event-stream" in answer:
-        answer["text/event-stream"] = {"schema": {"type": "string"}}
+        answer["text/event-stream"] = {"schema": _SENT_EVENT}
     refused = {"application/json": {"schema": schemas[answers.Refused]}}
     operation: Schema = {
         "operationId": endpoint.name,

@@ -5,7 +5,7 @@
 404  there is no such server, service or path                415  not said to be JSON
 405  another method is for that path                         422  understood, and not acceptable
 500  a fault of the daemon                                   503  the kernel, or a place, is not available
-408  the request did not come to its end in time
+408  the request did not come to its end in time            431  a request's line and headers are too long
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import http
 from collections.abc import Sequence
 
 from pydantic import ValidationError
-from pydantic_core import ErrorDetails
+from pydantic_core import ErrorDetails, to_json
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse
@@ -25,6 +25,10 @@ from ipvs_lb.serial import JSON
 MAX_PROBLEMS = 100
 _BODY_LEFT = frozenset({408, 413})
 """The rest of the body is not waited for."""
+
+
+_WORDS = {"string_pattern_mismatch": "expected printable characters on one line"}
+"""What pydantic says in words of regular expressions."""
 
 
 class RefusalError(LBError):
@@ -46,7 +50,7 @@ def invalid(status: int, what: str, error: ValidationError) -> RefusalError:
 
 def _problem(details: ErrorDetails) -> str:
     place = ".".join(map(str, details["loc"]))
-    message = details["msg"].removeprefix("Value error, ")
+    message = _WORDS.get(details["type"]) or details["msg"].removeprefix("Value error, ")
     said = message[:1].lower() + message[1:]
     return f"{place}: {said}" if place else said
 
@@ -65,6 +69,17 @@ async def answer(_request: Request, error: Exception) -> JSONResponse:
         status = 500
         error = LBError("a fault of ipvs-lb; its log has the details")
     return JSONResponse({"error": problem_to_json(error)}, status, headers=headers)
+
+
+def bare_answer(error: RefusalError) -> bytes:
+    """The whole answer to what could not even be read as a request."""
+    body = to_json({"error": problem_to_json(error)})
+    phrase = http.HTTPStatus(error.status).phrase
+    head = (
+        f"HTTP/1.1 {error.status} {phrase}\r\ncontent-type: application/json\r\n"
+        f"content-length: {len(body)}\r\nconnection: close\r\n\r\n"
+    )
+    return head.encode() + body
 
 
 def problem_to_json(error: LBError) -> dict[str, JSON]:

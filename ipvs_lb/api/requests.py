@@ -27,23 +27,24 @@ async def read_body(request: Request, model: type[M]) -> M:
         raise RefusalError(
             415, "expected a JSON body", hint="send it with Content-Type: application/json"
         )
-    value = _decoded(await _bytes(request))
+    value = _decoded(await read_bytes(request, MAX_BODY))
     try:
         return model.model_validate(value)
     except ValidationError as error:
         raise invalid(422, "the body is refused", error) from error
 
 
-async def _bytes(request: Request) -> bytes:
-    if _announced(request) > MAX_BODY:
-        raise _too_large()
+async def read_bytes(request: Request, most: int) -> bytes:
+    """The body, of at most *most* bytes. Raises RefusalError."""
+    if _announced(request) > most:
+        raise _too_large(most)
     body = bytearray()
     try:
         async with asyncio.timeout(BODY_TIME):
             async for part in request.stream():
                 body += part
-                if len(body) > MAX_BODY:
-                    raise _too_large()
+                if len(body) > most:
+                    raise _too_large(most)
     except TimeoutError:
         raise RefusalError(408, f"the body was not complete after {BODY_TIME:g} s") from None
     except ClientDisconnect:
@@ -56,8 +57,8 @@ def _announced(request: Request) -> int:
     return int(length) if length.isascii() and length.isdigit() else 0
 
 
-def _too_large() -> RefusalError:
-    return RefusalError(413, f"the body is larger than {MAX_BODY} bytes")
+def _too_large(most: int) -> RefusalError:
+    return RefusalError(413, f"the body is larger than {most} bytes")
 
 
 def _decoded(body: bytes) -> object:

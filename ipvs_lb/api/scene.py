@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Set
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from functools import cached_property
+from typing import TypeVar
 
 from ipvs_lb.api.select import Listing
 from ipvs_lb.api.states import State
 from ipvs_lb.engine.control import Snapshot
+from ipvs_lb.health import Health
 from ipvs_lb.model.counters import ServerCounters
 from ipvs_lb.model.identity import ServerKey, ServiceKey
 from ipvs_lb.model.probe import Probe
 from ipvs_lb.model.results import Result
-from ipvs_lb.model.table import Servers, Statistics, VirtualService
-from ipvs_lb.policy import Inputs, Member, Rule
+from ipvs_lb.model.table import Servers, ServiceStatistics, Statistics, VirtualService
+from ipvs_lb.policy import Inputs, Member, unfinished
 
 NO_COUNTERS = ServerCounters()
-DRAINS = frozenset({Rule.DRAIN, Rule.AGENT_DRAIN, Rule.REMOVED, Rule.STEPPING_BACK})
+_NOTHING_COUNTED = ServiceStatistics()
+K = TypeVar("K")
+V = TypeVar("V")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,16 +38,15 @@ class Scene:
         snapshot = self.snapshot
         return Inputs(
             now=snapshot.at,
-            health={probe: view.health for probe, view in snapshot.probes.items()},
+            health=_LookedUp(lambda: snapshot.probes, self._health),
             overrides=snapshot.overrides,
-            connections=dict(self._draining()),
+            connections=_LookedUp(self._members, self._connections),
         )
 
     @cached_property
-    def results(self) -> dict[Probe, Result]:
+    def results(self) -> Mapping[Probe, Result]:
         """The last result of every probe that has had one."""
-        views = self.snapshot.probes.items()
-        return {probe: view.history[-1].result for probe, view in views if view.history}
+        return _LookedUp(lambda: self.snapshot.probes, self._last_result)
 
     @cached_property
     def foreign(self) -> dict[ServiceKey, VirtualService]:
@@ -65,12 +68,29 @@ class Scene:
         virtual = None if kernel is None else kernel.services.get(key)
         return {} if virtual is None else virtual.servers
 
-    def counters(self, key: ServiceKey, server: ServerKey) -> ServerCounters | None:
-        """What the kernel counts of a server: nothing when it is not there, None when that is not known."""
+    def counted(self, key: ServiceKey) -> Mapping[ServerKey, ServerCounters] | None:
+        """What the kernel counts of a service's servers: nothing of those that are not there, None when not known."""
         if self.statistics is None:
             return None
-        service = self.statistics.get(key)
-        return NO_COUNTERS if service is None else service.servers.get(server, NO_COUNTERS)
+        return self.statistics.get(key, _NOTHING_COUNTED).servers
+
+    def _health(self, probe: Probe) -> Health | None:
+        view = self.snapshot.probes.get(probe)
+        return None if view is None else view.health
+
+    def _last_result(self, probe: Probe) -> Result | None:
+        view = self.snapshot.probes.get(probe)
+        return view.history[-1].result if view is not None and len(view.history) else None
+
+    def _members(self) -> Iterator[Member]:
+        for decision in self.snapshot.decision.services.values():
+            yield from (ruling.member for ruling in decision.rulings)
+
+    def _connections(self, member: Member) -> int | None:
+        counted = self.counted(member.key)
+        if counted is None:
+            return None
+        return unfinished(member.key, counted.get(member.server, NO_COUNTERS))
 
     def _declared(self) -> Iterator[Listing]:
         layouts = self.snapshot.layouts
@@ -83,32 +103,59 @@ class Scene:
             servers = [(str(server), Member(key, server)) for server in virtual.servers]
             yield Listing(name=str(key), key=key, servers=servers)
 
-    def _draining(self) -> Iterator[tuple[Member, int]]:
-        for key, decision in self.snapshot.decision.services.items():
-            for ruling in decision.rulings:
-                if ruling.rule in DRAINS and ruling.weight is not None:
-                    counters = self.counters(key, ruling.member.server)
-                    if counters is not None:
-                        yield ruling.member, counters.active + counters.inactive
+
+@dataclass(frozen=True, slots=True)
+class _LookedUp(Mapping[K, V]):
+    """What *look_up* finds, when it is asked for: explaining one server costs no more than looking at that one."""
+
+    candidates: Callable[[], Iterable[K]]
+    look_up: Callable[[K], V | None]
+
+    def __getitem__(self, key: K) -> V:
+        found = self.look_up(key)
+        if found is None:
+            raise KeyError(key)
+        return found
+
+    def __iter__(self) -> Iterator[K]:
+        return (key for key in self.candidates() if self.look_up(key) is not None)
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Shown:
-    """What is to be shown: *members* (None: all), and of those the ones in any of *states* (none: all)."""
+    """What is to be shown: *members* (None: all), and of those the ones in any of *states* (none: all).
+
+    `keys` are the services of *members*, where they are known.
+    """
 
     members: Set[Member] | None = None
     states: Set[State] = frozenset()
+    keys: Set[ServiceKey] | None = None
 
     @property
     def is_everything(self) -> bool:
         """Services without servers are shown as well."""
         return self.members is None and not self.states
 
+    def of(self, keys: Iterable[ServiceKey]) -> Iterator[ServiceKey]:
+        """Those of the services *keys* that may have something to show."""
+        meant = self.keys
+        return iter(keys) if meant is None else (key for key in keys if key in meant)
+
     def has(self, member: Member, state: State) -> bool:
         """Whether *member*, which is in *state*, is shown."""
         if self.states and state not in self.states:
             return False
         return self.members is None or member in self.members
+
+
+def only(members: Sequence[Member], states: Set[State] = frozenset()) -> Shown:
+    """Of *members* those in any of *states*."""
+    keys = frozenset(member.key for member in members)
+    return Shown(members=frozenset(members), states=states, keys=keys)
 
 
 EVERYTHING = Shown()

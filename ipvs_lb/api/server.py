@@ -1,39 +1,46 @@
-"""The API's server: uvicorn with bounds on connections and time, without signal handlers, stopped in less than 1 s."""
+"""The API's servers: uvicorn with bounds on connections and time, without signal handlers, stopped in less than 1 s.
+
+There is one for the unix socket and one for each TCP listener, with bounds of its own: whoever uses one up leaves the
+others free. A listener that a reload takes away lets requests under way end.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import socket
-import ssl
-from collections.abc import AsyncIterator, Iterator
-from contextlib import ExitStack, asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager, nullcontext
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import uvicorn
-from starlette.responses import JSONResponse
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
-from uvicorn.protocols.http.h11_impl import H11Protocol
+from anyio import create_task_group
+from starlette.types import ASGIApp
 
+from ipvs_lb.api import connection
+from ipvs_lb.api.acceptor import Acceptor
 from ipvs_lb.api.app import Api
-from ipvs_lb.api.listeners import BACKLOG, TcpListener, tcp_socket, unix_socket
-from ipvs_lb.api.peers import knows, peer_of
-from ipvs_lb.api.refusals import RefusalError, problem_to_json
+from ipvs_lb.api.connection import Connection
+from ipvs_lb.api.credentials import Credentials
+from ipvs_lb.api.guard import Guard, Turned
+from ipvs_lb.api.listeners import unix_socket
+from ipvs_lb.api.openings import Opening, Openings, Stop
 from ipvs_lb.api.streams import Streams
 from ipvs_lb.engine.control import Control
-from ipvs_lb.errors import LBError
+from ipvs_lb.events import Event, Fact
+from ipvs_lb.model.api import Face
 
 MAX_CONNECTIONS = 128
-MAX_HEADER = 16 * 1024
-HEADER_TIME = 5.0
-"""Seconds until the head of a request has to be there as a whole."""
-IDLE_TIME = 5
-"""Seconds between two requests of one connection."""
-SEND_TIME = 20.0
-"""Seconds within which a client has to take what is sent at once."""
+"""Connections that are answered; further ones get a 503."""
+MAX_SOCKETS = 2 * MAX_CONNECTIONS
+"""Connections and TLS handshakes; further ones are closed unread."""
 GRACE = 0.5
-"""Seconds that requests under way get when the server stops."""
+"""Seconds that requests under way get when the daemon stops."""
+LEAVE = 60.0
+"""Seconds that requests under way get when their listener goes and the daemon stays."""
+Faces = Mapping[Face, ASGIApp]
+"""What answers on the listeners of a face, instead of the daemon's own API."""
+NO_FACES: Faces = {}
 
 
 async def serve(
@@ -42,10 +49,13 @@ async def serve(
     *,
     group: str | None = None,
     mode: int = 0o660,
-    tcp: TcpListener | None = None,
+    openings: Openings | None = None,
+    faces: Faces = NO_FACES,
 ) -> None:
     """Serve until cancelled. Raises LBError when it cannot listen there."""
-    async with serving(control, socket_path, group=group, mode=mode, tcp=tcp):
+    async with serving(
+        control, socket_path, group=group, mode=mode, openings=openings, faces=faces
+    ):
         await asyncio.Event().wait()
 
 
@@ -56,33 +66,86 @@ async def serving(
     *,
     group: str | None = None,
     mode: int = 0o660,
-    tcp: TcpListener | None = None,
+    openings: Openings | None = None,
+    faces: Faces = NO_FACES,
 ) -> AsyncIterator[None]:
-    """The API of *control*, answering from the first moment inside to the last. Raises LBError."""
-    streams = Streams()
-    app = Api(control, streams).app()
-    with ExitStack() as sockets:
-        listening = sockets.enter_context(unix_socket(socket_path, group=group, mode=mode))
-        servers = [_server(app, listening)]
-        if tcp is not None:
-            servers.append(_server(app, sockets.enter_context(tcp_socket(tcp)), tcp))
+    """The API of *control*, answering from the first moment inside to the last. Raises LBError.
+
+    Of *openings* what is ready is opened, and again whenever a configuration has been loaded. What *faces* names
+    answers on their listeners.
+    """
+    async with create_task_group():
+        pass  # what starlette streams by is loaded at its first use, which takes 0.1 s: not during a request
+    with unix_socket(socket_path, group=group, mode=mode) as listening:
         async with asyncio.TaskGroup() as tasks:
-            for server in servers:
-                tasks.create_task(server.serve(), name="api")
+            servers = _Servers(control, tasks, faces)
+            servers.start(listening.dup(), None)
             try:
-                for server in servers:
-                    await server.ready.wait()
-                yield
+                with nullcontext() if openings is None else _following(control, openings, servers):
+                    yield
             finally:
-                streams.end()
-                for server in servers:
-                    server.stopping.set()
+                servers.stop()
 
 
-def _server(app: ASGIApp, listening: socket.socket, tcp: TcpListener | None = None) -> _Server:
+@contextmanager
+def _following(control: Control, openings: Openings, servers: _Servers) -> Iterator[None]:
+    def told(event: Event) -> None:
+        if event.name == "config.loaded":
+            openings.enact(servers.open)
+
+    openings.enact(servers.open)
+    unsubscribe = control.subscribe(told)
+    try:
+        yield
+    finally:
+        unsubscribe()
+
+
+class _Servers:
+    """The servers of one gateway, each in a task of its own."""
+
+    def __init__(self, control: Control, tasks: asyncio.TaskGroup, faces: Faces) -> None:
+        self._control = control
+        self._tasks = tasks
+        self._faces = faces
+        self._running: set[_Server] = set()
+
+    def open(self, opening: Opening) -> Stop:
+        """Serve on a TCP listener, until the returned function is called and requests under way have ended."""
+        server = self.start(opening.socket, opening)
+        return partial(server.end, LEAVE)
+
+    def start(self, listening: socket.socket, opening: Opening | None) -> _Server:
+        """Serve on *listening*, which is closed in the end."""
+        credentials = Credentials() if opening is None else opening.credentials
+        streams = Streams()
+        where = "" if opening is None else str(opening.listener)
+        face = Face.NATIVE if opening is None else opening.listener.face
+        app = Guard(
+            self._faces[face] if face in self._faces else Api(self._control, streams).app(),
+            credentials.token,
+            Turned(partial(self._turned_away, where)),
+        )
+        server = _Server(_settings(app), listening, credentials, streams)
+        self._running.add(server)
+        task = self._tasks.create_task(server.serve(), name=f"api {where}")
+        task.add_done_callback(lambda _: self._running.discard(server))
+        return server
+
+    def stop(self) -> None:
+        """Stop all of them, soon."""
+        for server in self._running:
+            server.end(GRACE)
+
+    def _turned_away(self, where: str, address: str, times: int) -> None:
+        facts: dict[str, Fact] = {"listener": where, "address": address, "times": times}
+        self._control.warn("client.refused", facts)
+
+
+def _settings(app: ASGIApp) -> uvicorn.Config:
     config = uvicorn.Config(
-        _Guard(app, tcp.token if tcp else None),
-        http=_Connection,
+        app,
+        http=Connection,
         ws="none",
         lifespan="off",
         log_config=None,
@@ -92,34 +155,44 @@ def _server(app: ASGIApp, listening: socket.socket, tcp: TcpListener | None = No
         server_header=False,
         date_header=False,
         limit_concurrency=MAX_CONNECTIONS,
-        timeout_keep_alive=IDLE_TIME,
-        h11_max_incomplete_event_size=MAX_HEADER,
-        **({} if tcp is None else _tls(tcp)),
+        timeout_keep_alive=connection.IDLE_TIME,
+        h11_max_incomplete_event_size=connection.MAX_HEADER,
     )
-    try:
-        config.load()
-    except (OSError, ssl.SSLError) as problem:
-        raise LBError(f"the API's TLS files cannot be used: {problem}") from problem
-    return _Server(config, listening)
-
-
-def _tls(tcp: TcpListener) -> dict[str, Any]:  # keyword arguments of uvicorn
-    return {
-        "ssl_certfile": tcp.certificate,
-        "ssl_keyfile": tcp.key,
-        "ssl_ca_certs": None if tcp.client_ca is None else str(tcp.client_ca),
-        "ssl_cert_reqs": ssl.CERT_NONE if tcp.client_ca is None else ssl.CERT_REQUIRED,
-    }
+    config.load()
+    return config
 
 
 class _Server(uvicorn.Server):
     """uvicorn on one socket, that waits to be stopped instead of looking ten times a second."""
 
-    def __init__(self, config: uvicorn.Config, listening: socket.socket) -> None:
+    def __init__(
+        self,
+        config: uvicorn.Config,
+        listening: socket.socket,
+        credentials: Credentials,
+        streams: Streams,
+    ) -> None:
         super().__init__(config)
-        self._listening = listening
-        self.ready = asyncio.Event()
-        self.stopping = asyncio.Event()
+        self.servers = []
+        self._streams = streams
+        self._stopping = asyncio.Event()
+        self._hurries: list[asyncio.TimerHandle] = []
+        self._acceptor = Acceptor(
+            listening,
+            partial(Connection, config, self.server_state, {}, asyncio.get_running_loop()),
+            tls=credentials.tls,
+            handshake_time=connection.HEADER_TIME,
+            count=lambda: len(self.server_state.connections),
+            most=MAX_SOCKETS,
+        )
+        self._acceptor.start()
+
+    def end(self, grace: float) -> None:
+        """Take no more connections, let requests under way end, and after *grace* seconds end those that have not."""
+        self._acceptor.stop()
+        self._streams.end()
+        self._stopping.set()
+        self._hurries.append(asyncio.get_running_loop().call_later(grace, self._hurry))
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -127,113 +200,25 @@ class _Server(uvicorn.Server):
         yield
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Listen, with a bound on TLS handshakes."""
-        loop = asyncio.get_running_loop()
-        tls = self.config.ssl
-        connection = partial(_Connection, self.config, self.server_state, {}, loop)
-        server = await loop.create_server(
-            connection,
-            sock=self._listening,
-            ssl=tls,
-            ssl_handshake_timeout=HEADER_TIME if tls else None,
-            backlog=BACKLOG,
-        )
-        self.servers = [server]
+        """It listens already."""
         self.started = True
-        self.ready.set()
 
     async def main_loop(self) -> None:
         """Wait for the end."""
-        await self.stopping.wait()
+        await self._stopping.wait()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Stop listening, let requests under way end, and end those that do not."""
-        hurry = asyncio.get_running_loop().call_later(GRACE, self._hurry)
+        """End the connections that are idle, and wait for the others."""
         try:
+            await self._acceptor.settled()
             await super().shutdown(sockets)
         finally:
-            hurry.cancel()
+            for hurry in self._hurries:
+                hurry.cancel()
 
     def _hurry(self) -> None:
-        for connection in list(self.server_state.connections):
-            connection.transport.abort()
+        self._acceptor.hurry()
+        for open_one in list(self.server_state.connections):
+            open_one.transport.abort()
         for task in self.server_state.tasks:
             task.cancel()
-
-
-class _Connection(H11Protocol):
-    """uvicorn's connection, which knows who is at its other end and does not wait for ever for a request."""
-
-    _deadline: asyncio.TimerHandle | None = None
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Note who it is, and wait for a request."""
-        assert isinstance(transport, asyncio.Transport)  # noqa: S101  # asyncio's word for a stream
-        super().connection_made(transport)
-        self.app_state = {"peer": peer_of(transport), "abort": transport.abort}
-        self._expect()
-
-    def data_received(self, data: bytes) -> None:
-        """A part of a request: once its head is there, the body has its own time."""
-        super().data_received(data)
-        if self._is_waiting:
-            self._expect()
-        else:
-            self._expect_no_more()
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        """Nothing more to expect."""
-        self._expect_no_more()
-        super().connection_lost(exc)
-
-    @property
-    def _is_waiting(self) -> bool:
-        return self.cycle is None or self.cycle.response_complete  # type: ignore[redundant-expr]  # None at first
-
-    def _expect(self) -> None:
-        if self._deadline is None:
-            self._deadline = self.loop.call_later(HEADER_TIME, self.transport.abort)
-
-    def _expect_no_more(self) -> None:
-        if self._deadline is not None:
-            self._deadline.cancel()
-            self._deadline = None
-
-
-class _Guard:
-    """What every request passes: the token where one is asked for, and a bound on the time a client takes to read."""
-
-    def __init__(self, app: ASGIApp, token: str | None) -> None:
-        self._app = app
-        self._token = token
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        async def hurried(message: Message) -> None:
-            try:
-                async with asyncio.timeout(SEND_TIME):
-                    await send(message)
-            except TimeoutError:
-                scope["state"]["abort"]()
-
-        app = self._app if self._admits(scope) else _STRANGER
-        try:
-            await app(scope, receive, hurried)
-        except asyncio.CancelledError:
-            return  # the server stops, and this task ends here
-
-    def _admits(self, scope: Scope) -> bool:
-        if self._token is None:
-            return True
-        headers = dict(scope["headers"])
-        return knows(self._token, headers.get(b"authorization", b"").decode("latin-1"))
-
-
-_STRANGER = JSONResponse(
-    {
-        "error": problem_to_json(
-            RefusalError(401, "no token, or not the right one", hint="Authorization: Bearer TOKEN")
-        )
-    },
-    401,
-    headers={"www-authenticate": "Bearer"},
-)

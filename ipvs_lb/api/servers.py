@@ -6,14 +6,15 @@ address costs more than everything else here. Servers in plain good health are n
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from ipvs_lb.api.checks import check_to_json, last_error_to_json
-from ipvs_lb.api.scene import EVERYTHING, Scene, Shown
+from ipvs_lb.api.scene import EVERYTHING, NO_COUNTERS, Scene, Shown
 from ipvs_lb.api.states import State, state_of
-from ipvs_lb.explain import Explanation, explain
+from ipvs_lb.explain import Explanation, Hearing
 from ipvs_lb.health import NEW, Health, Status
+from ipvs_lb.model.counters import ServerCounters
 from ipvs_lb.model.identity import ServerKey, ServiceKey
 from ipvs_lb.model.probe import Probe
 from ipvs_lb.model.results import AgentMode
@@ -47,6 +48,8 @@ class _Place:
     decision: ServiceDecision
     service: str
     in_kernel: Servers
+    hearing: Hearing
+    counted: Mapping[ServerKey, ServerCounters] | None
 
     @property
     def is_as_wanted(self) -> bool:
@@ -54,31 +57,33 @@ class _Place:
         return self.in_kernel is self.decision.virtual.servers
 
 
-def servers_to_json(scene: Scene, key: ServiceKey, shown: Shown = EVERYTHING) -> list[Object]:
-    """The servers of one service that are *shown*."""
+def servers_to_json(
+    scene: Scene, key: ServiceKey, shown: Shown = EVERYTHING
+) -> Iterator[Object | None]:
+    """The servers of one service that are *shown*, None for each that is not."""
     if key in scene.snapshot.decision.services:
         place = _place(scene, key)
-        return [
-            _server(place, ruling, seat)
-            for ruling, seat in _pairs(place)
-            if shown.is_everything or shown.has(ruling.member, state_of(ruling))
-        ]
-    return [
-        _foreign(scene, key, server)
-        for server in sorted(scene.foreign[key].servers, key=ServerKey.order)
-        if shown.has(Member(key, server), State.FOREIGN)
-    ]
+        for ruling, seat in _pairs(place):
+            is_shown = shown.is_everything or shown.has(ruling.member, state_of(ruling))
+            yield _server(place, ruling, seat) if is_shown else None
+        return
+    for server in sorted(scene.foreign[key].servers, key=ServerKey.order):
+        is_shown = shown.has(Member(key, server), State.FOREIGN)
+        yield _foreign(scene, key, server) if is_shown else None
 
 
-def explanations_to_json(scene: Scene, shown: Shown) -> Iterator[Object]:
-    """The servers that are *shown*, each with the reasons for its state, what would change it, and its checks."""
-    for key in scene.snapshot.decision.services:
+def explanations_to_json(scene: Scene, shown: Shown) -> Iterator[Object | None]:
+    """The servers that are *shown*, each with the reasons for its state, what would change it, and its checks.
+
+    None for each that is not.
+    """
+    for key in shown.of(scene.snapshot.decision.services):
         place = _place(scene, key)
         for ruling, seat in _pairs(place):
-            if shown.has(ruling.member, state_of(ruling)):
-                yield _explained(place, ruling, seat)
-    for key in scene.foreign:
-        for server in servers_to_json(scene, key, shown):
+            is_shown = shown.has(ruling.member, state_of(ruling))
+            yield _explained(place, ruling, seat) if is_shown else None
+    for key in shown.of(scene.foreign):
+        for server in filter(None, servers_to_json(scene, key, shown)):
             yield {
                 "server": server,
                 "state": f"in with weight {server['weight']}",
@@ -97,6 +102,10 @@ def _place(scene: Scene, key: ServiceKey) -> _Place:
         decision=decision,
         service=str(key),
         in_kernel=scene.kernel_servers(key),
+        counted=scene.counted(key),
+        hearing=Hearing(
+            layout=layout, decision=decision, inputs=scene.inputs, results=scene.results
+        ),
     )
 
 
@@ -130,7 +139,9 @@ def _explained(place: _Place, ruling: Ruling, seat: Seat | None) -> Object:
 
 def _server(place: _Place, ruling: Ruling, seat: Seat | None) -> Object:
     scene, member = place.scene, ruling.member
-    health = [] if seat is None else [_health(scene, probe) for probe in seat.probes]
+    probes = () if seat is None else seat.probes
+    found = [scene.snapshot.probes.get(probe) for probe in probes]
+    health = [NEW if view is None else view.health for view in found]
     override = _override(scene, member)
     settings = _settings(place, member) if seat is None else seat.settings
     return {
@@ -149,8 +160,8 @@ def _server(place: _Place, ruling: Ruling, seat: Seat | None) -> Object:
         "since": _since(place, ruling, health, override),
         "until": ruling.until,
         "override": None if override is None else override_to_json(override),
-        "last_error": None if seat is None else last_error_to_json(scene.snapshot, seat.probes),
-        **_counters(scene, member.key, member.server),
+        "last_error": last_error_to_json(view for view in found if view is not None),
+        **_counters(place.counted, member.server),
     }
 
 
@@ -172,7 +183,7 @@ def _foreign(scene: Scene, key: ServiceKey, server: ServerKey) -> Object:
         "until": None,
         "override": None,
         "last_error": None,
-        **_counters(scene, key, server),
+        **_counters(scene.counted(key), server),
     }
 
 
@@ -200,9 +211,10 @@ def _kernel_weight(place: _Place, ruling: Ruling) -> int | None:
     return None if server is None else server.weight
 
 
-def _counters(scene: Scene, key: ServiceKey, server: ServerKey) -> Object:
-    counters = scene.counters(key, server)
-    return _NO_COUNTERS if counters is None else server_counters_to_json(counters)
+def _counters(counted: Mapping[ServerKey, ServerCounters] | None, server: ServerKey) -> Object:
+    if counted is None:
+        return _NO_COUNTERS
+    return server_counters_to_json(counted.get(server, NO_COUNTERS))
 
 
 def _why(place: _Place, ruling: Ruling, seat: Seat | None) -> list[str]:
@@ -215,9 +227,7 @@ def _told(place: _Place, ruling: Ruling, seat: Seat | None) -> Explanation:
     if _is_overtaken(place, ruling, seat):
         state = "out" if ruling.weight is None else f"in with weight {ruling.weight}"
         return Explanation(state=state, why=(OVERTAKEN,), change=())
-    scene = place.scene
-    server = ruling.member.server
-    return explain(place.layout, place.decision, server, scene.inputs, scene.results)
+    return place.hearing.explain(ruling, () if seat is None else seat.probes)
 
 
 def _is_overtaken(place: _Place, ruling: Ruling, seat: Seat | None) -> bool:

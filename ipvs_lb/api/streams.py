@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
+from collections.abc import AsyncIterator, Iterable, Iterator
 from contextlib import contextmanager
+from time import perf_counter
 
 from pydantic_core import to_json
 
-from ipvs_lb.api.views import event_to_json
+from ipvs_lb.api.long_list import LongList
 from ipvs_lb.engine.control import Control
 from ipvs_lb.events import Event
-from ipvs_lb.serial import JSON
+from ipvs_lb.serial import event_to_json
 
 PART = 64 * 1024
-"""Bytes that are sent at once; between two parts the event loop does other work."""
+"""Bytes that are sent at once."""
+
+TURN = 0.005
+"""Seconds of making an answer, after which the event loop does other work."""
 
 KEEPALIVE = 15.0
 """Seconds of silence after which an event stream says that it is still there."""
@@ -25,25 +29,35 @@ MAX_STREAMS = 32
 _TELL = b": still here\n\n"
 
 
-def object_with(head: Mapping[str, JSON], name: str, items: Iterable[JSON]) -> Iterator[bytes]:
-    """The JSON object *head* with the list *items* as its last member *name*, an item at a time."""
-    yield to_json(head)[:-1] + b"," + to_json(name) + b":["
-    first = True
-    for item in items:
-        yield to_json(item) if first else b"," + to_json(item)
-        first = False
+def pieces(whole: LongList) -> Iterator[bytes]:
+    """*whole* as JSON, an item at a time; nothing where an item was looked at and left out."""
+    yield to_json(whole.head)[:-1] + b"," + to_json(whole.name) + b":["
+    between = b""
+    for item in whole.items:
+        if item is None:
+            yield b""
+        elif isinstance(item, LongList):
+            yield between
+            yield from pieces(item)
+            between = b","
+        else:
+            yield between + to_json(item)
+            between = b","
     yield b"]}"
 
 
-async def in_parts(pieces: Iterable[bytes]) -> AsyncIterator[bytes]:
-    """*pieces* in parts of about `PART` bytes."""
+async def in_parts(made: Iterable[bytes]) -> AsyncIterator[bytes]:
+    """What is *made*, in parts of about `PART` bytes; making it never holds the event loop for long."""
     part = bytearray()
-    for piece in pieces:
+    began = perf_counter()
+    for piece in made:
         part += piece
         if len(part) >= PART:
             yield bytes(part)
             part.clear()
+        if perf_counter() - began > TURN:
             await asyncio.sleep(0)
+            began = perf_counter()
     yield bytes(part)
 
 

@@ -10,10 +10,10 @@ from collections.abc import Iterator
 
 from ipvs_lb import __version__
 from ipvs_lb.api.health import health_to_json, vip_words
+from ipvs_lb.api.long_list import LongList
 from ipvs_lb.api.scene import EVERYTHING, Scene, Shown
 from ipvs_lb.api.servers import servers_to_json
 from ipvs_lb.api.states import State, state_of
-from ipvs_lb.events import Event
 from ipvs_lb.model.identity import ServiceKey
 from ipvs_lb.model.table import ServiceStatistics, VirtualService
 from ipvs_lb.policy import Member, ServiceDecision, VipRuling
@@ -62,30 +62,21 @@ def overview_to_json(scene: Scene) -> Object:
     }
 
 
-def services_to_json(scene: Scene, shown: Shown = EVERYTHING) -> Iterator[Object]:
-    """Every service with the servers that are *shown*; services of which none is shown are left out."""
-    for key in (*scene.snapshot.decision.services, *scene.foreign):
-        servers = servers_to_json(scene, key, shown)
-        if servers or shown.is_everything:
-            yield {**_service_to_json(scene, key), "servers": servers}
-
-
-def summaries_to_json(scene: Scene, shown: Shown = EVERYTHING) -> Iterator[Object]:
-    """Every service of which a server is *shown*, without its servers."""
-    for key in (*scene.snapshot.decision.services, *scene.foreign):
+def services_to_json(scene: Scene, shown: Shown = EVERYTHING) -> Iterator[LongList | None]:
+    """Every service with the servers that are *shown*; None for services of which none is."""
+    for key in shown.of((*scene.snapshot.decision.services, *scene.foreign)):
         if shown.is_everything or _shows(scene, key, shown):
-            yield _service_to_json(scene, key)
+            servers = servers_to_json(scene, key, shown)
+            yield LongList(_service_to_json(scene, key), "servers", servers)
+        else:
+            yield None
 
 
-def event_to_json(event: Event) -> Object:
-    """One event."""
-    return {
-        "number": event.number,
-        "at": event.at,
-        "name": event.name,
-        "level": event.level.value,
-        "facts": {**event.facts},
-    }
+def summaries_to_json(scene: Scene, shown: Shown = EVERYTHING) -> Iterator[Object | None]:
+    """Every service of which a server is *shown*, without its servers; None for the others."""
+    for key in shown.of((*scene.snapshot.decision.services, *scene.foreign)):
+        is_shown = shown.is_everything or _shows(scene, key, shown)
+        yield _service_to_json(scene, key) if is_shown else None
 
 
 def _shows(scene: Scene, key: ServiceKey, shown: Shown) -> bool:
@@ -109,7 +100,7 @@ def _service_to_json(scene: Scene, key: ServiceKey) -> Object:
 def _decided_to_json(scene: Scene, decision: ServiceDecision) -> Object:
     snapshot, key = scene.snapshot, decision.key
     generation = snapshot.generation
-    states = Counter(state_of(ruling).value for ruling in decision.rulings)
+    states = Counter([state_of(ruling).value for ruling in decision.rulings])
     return {
         "name": snapshot.layouts[key].declared.name,
         "owner": "ours",

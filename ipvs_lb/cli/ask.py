@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from ipvs_lb.cli.control_options import echo_answer, servers_argument, service_option, socket_option
+from ipvs_lb.cli.control_options import echo_answer, servers_argument, service_option
 from ipvs_lb.cli.options import examples, output_option
 from ipvs_lb.cli.output import Format, echo_lines
+from ipvs_lb.cli.reach import Where, daemon_options
 from ipvs_lb.cli.words import plural
 
 if TYPE_CHECKING:
@@ -24,14 +24,14 @@ _HEALTH_CODES = {"fine": 0, "degraded": 1, "failing": 2, "unknown": 3}
 @click.command()
 @servers_argument
 @service_option
-@socket_option
+@daemon_options
 @output_option
 @examples("ipvs-lb explain web/server-2", "ipvs-lb explain 10.0.0.6 --output json")
 def explain(
     *,
     servers: tuple[str, ...],
     services: tuple[str, ...],
-    socket_path: Path,
+    where: Where,
     output_format: Format,
 ) -> None:
     """Say why servers are in or out, with this weight, and what has to happen for a change.
@@ -41,7 +41,7 @@ def explain(
     from ipvs_lb.cli.daemon import Daemon, explain_path
     from ipvs_lb.cli.daemon_text import explanation_lines
 
-    daemon = Daemon(socket_path)
+    daemon = Daemon(where)
     answers: list[Explanations] = [
         daemon.get(explain_path(server), {"service": services}) for server in dict.fromkeys(servers)
     ]
@@ -57,14 +57,14 @@ def explain(
 @click.command()
 @servers_argument
 @service_option
-@socket_option
+@daemon_options
 @output_option
 @examples("ipvs-lb check web/server-2", "ipvs-lb check 'web/*' || echo 'somebody is ill'")
 def check(
     *,
     servers: tuple[str, ...],
     services: tuple[str, ...],
-    socket_path: Path,
+    where: Where,
     output_format: Format,
 ) -> None:
     """Probe servers now, and show each phase of it.
@@ -75,7 +75,7 @@ def check(
     from ipvs_lb.cli.daemon_text import checked_lines
 
     body = {"servers": [*servers], "services": [*services]}
-    answer: CheckResults = Daemon(socket_path).post("/v1/check", body)
+    answer: CheckResults = Daemon(where).post("/v1/check", body)
     if output_format is Format.JSON:
         echo_answer(answer)
     else:
@@ -95,12 +95,12 @@ def check(
     metavar="N",
     help="Only events numbered above N.",
 )
-@socket_option
+@daemon_options
 @output_option
 @examples(
     "ipvs-lb events", "ipvs-lb events --follow", "ipvs-lb events --follow --output json | jq .name"
 )
-def events(*, follow: bool, after: int, socket_path: Path, output_format: Format) -> None:
+def events(*, follow: bool, after: int, where: Where, output_format: Format) -> None:
     """Show what happened: the last thousand events, oldest first.
 
     With --follow --output json, one event a line.
@@ -108,7 +108,7 @@ def events(*, follow: bool, after: int, socket_path: Path, output_format: Format
     from ipvs_lb.cli.daemon import Daemon
     from ipvs_lb.cli.daemon_text import event_line
 
-    daemon = Daemon(socket_path)
+    daemon = Daemon(where)
     if not follow:
         answer: Events = daemon.get("/v1/events", {"after": after})
         if output_format is Format.JSON:
@@ -123,10 +123,10 @@ def events(*, follow: bool, after: int, socket_path: Path, output_format: Format
 
 
 @click.command()
-@socket_option
+@daemon_options
 @output_option
 @examples("ipvs-lb health", "ipvs-lb health >/dev/null || page-somebody")
-def health(*, socket_path: Path, output_format: Format) -> None:
+def health(*, where: Where, output_format: Format) -> None:
     """Say whether the gateway does its work, for monitoring.
 
     \b
@@ -141,7 +141,7 @@ def health(*, socket_path: Path, output_format: Format) -> None:
     from ipvs_lb.errors import DaemonError
 
     try:
-        answer: Health = Daemon(socket_path, patience=10.0).get("/v1/health", also=(503,))
+        answer: Health = Daemon(where, patience=10.0).get("/v1/health", also=(503,))
     except DaemonError as error:
         answer = {
             "schema": "ipvs_lb/health/1",
@@ -156,30 +156,30 @@ def health(*, socket_path: Path, output_format: Format) -> None:
 
 
 @click.command()
-@socket_option
+@daemon_options
 @output_option
 @examples("ipvs-lb reload", "ipvs-lb validate && ipvs-lb reload")
-def reload(*, socket_path: Path, output_format: Format) -> None:
+def reload(*, where: Where, output_format: Format) -> None:
     """Have the daemon read its configuration again.
 
     A refused one leaves the old one in force; exits with 2 and names every problem by line.
     """
-    _errand(socket_path, output_format, "reload", "Reloaded")
+    _errand(where, output_format, "reload", "Reloaded")
 
 
 @click.command()
-@socket_option
+@daemon_options
 @output_option
 @examples("ipvs-lb announce")
-def announce(*, socket_path: Path, output_format: Format) -> None:
+def announce(*, where: Where, output_format: Format) -> None:
     """Have the daemon announce every VIP on its link once more."""
-    _errand(socket_path, output_format, "announce", "Announced")
+    _errand(where, output_format, "announce", "Announced")
 
 
-def _errand(socket_path: Path, output_format: Format, what: str, done: str) -> None:
+def _errand(where: Where, output_format: Format, what: str, done: str) -> None:
     from ipvs_lb.cli.daemon import Daemon
 
-    answer: Done = Daemon(socket_path).post(f"/v1/{what}")
+    answer: Done = Daemon(where).post(f"/v1/{what}")
     if output_format is Format.JSON:
         echo_answer(answer)
         return

@@ -1,7 +1,8 @@
 """`apply --check`: every health check once, and what follows from the results.
 
 A server fails when fewer of its checks pass than its service requires. A check that this machine could not
-carry out says nothing about the server, and counts as passed; it is told all the same.
+carry out says nothing about the server, and counts as passed; it is told all the same. So are checks through the VIP:
+they need the daemon, which keeps services for them in the kernel.
 """
 
 from __future__ import annotations
@@ -9,13 +10,15 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
-from ipvs_lb.model.checks import HealthCheck
+from ipvs_lb.model.checks import Via
 from ipvs_lb.model.config import Config, DeclaredServer, DeclaredService
-from ipvs_lb.model.results import Result, Target
+from ipvs_lb.model.probe import Probe, probe_of
+from ipvs_lb.model.results import ErrorClass, Result
 from ipvs_lb.policy import Member, members
 
 CheckKey = tuple[Member, int]
-Checks = Mapping[CheckKey, tuple[HealthCheck, Target]]
+Checks = Mapping[CheckKey, Probe]
+_DAEMON_ONLY = Result(error=ErrorClass.CHECK, detail="only the daemon checks through the VIP")
 CheckOnce = Callable[[Checks], Mapping[CheckKey, Result]]
 
 
@@ -29,11 +32,11 @@ class Verdict:
 
 def judge(config: Config, check_once: CheckOnce) -> Verdict:
     """Who fails, by the results of one run of every check."""
-    results = check_once(dict(_checks(config)))
+    results = check_once(dict(_probes(config)))
     failing, unchecked = {}, {}
     for declared in config.services:
         for member, server in _checked_members(declared):
-            own = [results[member, number] for number in range(len(server.checks))]
+            own = [results.get((member, n), _DAEMON_ONLY) for n in range(len(server.checks))]
             against = [result for result in own if result.error and result.error.blames_server]
             required = min(declared.policy.required or len(own), len(own))
             if len(own) - len(against) < required:
@@ -44,12 +47,12 @@ def judge(config: Config, check_once: CheckOnce) -> Verdict:
     return Verdict(failing=failing, unchecked=unchecked)
 
 
-def _checks(config: Config) -> Iterator[tuple[CheckKey, tuple[HealthCheck, Target]]]:
+def _probes(config: Config) -> Iterator[tuple[CheckKey, Probe]]:
     for declared in config.services:
         for member, server in _checked_members(declared):
-            target = Target(member.server.address, member.server.port)
             for number, check in enumerate(server.checks):
-                yield (member, number), (check, target)
+                if check.via is not Via.VIP:
+                    yield (member, number), probe_of(check, member.key, member.server)
 
 
 def _checked_members(declared: DeclaredService) -> Iterator[tuple[Member, DeclaredServer]]:

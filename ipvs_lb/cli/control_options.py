@@ -1,16 +1,15 @@
-"""What the commands that talk to the daemon have in common: its socket, the names of servers, durations."""
+"""What the commands that talk to the daemon have in common: the names of servers, durations."""
 
 from __future__ import annotations
 
 import json
 import re
 from collections.abc import Mapping
-from pathlib import Path
 
 import click
 
-SOCKET = Path("/run/ipvs-lb/api.sock")
-_SOCKET_VARIABLE = "IPVS_LB_SOCKET"
+from ipvs_lb.cli.reach import where_of
+
 _PATIENCE = 1.0  # seconds that somebody who pressed TAB waits
 
 _DURATION = re.compile(r"(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s?)?", re.ASCII)
@@ -48,26 +47,13 @@ def _names(context: click.Context, kind: str, typed: str) -> list[str]:
     from ipvs_lb.cli.daemon import Daemon
     from ipvs_lb.errors import LBError
 
-    path = context.params.get("socket_path") or SOCKET
     try:
-        names = Daemon(path, patience=_PATIENCE).get("/v1/names", {"prefix": typed})
+        daemon = Daemon(where_of(context, context.params), patience=_PATIENCE)
+        names = daemon.get("/v1/names", {"prefix": typed})
     except LBError:
         return []
     return [str(name) for name in names[kind]]
 
-
-socket_option = click.option(
-    "--socket",
-    "socket_path",
-    type=click.Path(path_type=Path),
-    default=SOCKET,
-    envvar=_SOCKET_VARIABLE,
-    show_default=True,
-    show_envvar=True,
-    metavar="PATH",
-    is_eager=True,
-    help="Where the daemon listens.",
-)
 
 servers_argument = click.argument(
     "servers",

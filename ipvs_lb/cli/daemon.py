@@ -1,16 +1,18 @@
-"""The running daemon, as the commands ask it: JSON over HTTP on its unix socket."""
+"""The running daemon, as the commands ask it: JSON over HTTP on its unix socket, or on TCP."""
 
 from __future__ import annotations
 
 import http.client
 import json
 import socket
+import ssl
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 from urllib.parse import quote, urlencode
 
+from ipvs_lb.cli.reach import TOKEN, Remote, Where
 from ipvs_lb.errors import ConfigError, DaemonError, KernelError, LBError, UsageError
 
 if TYPE_CHECKING:
@@ -21,6 +23,7 @@ PATIENCE = 60.0
 
 Query = Mapping[str, Sequence[str] | str | int]
 _OK = 200
+_STRANGER = 401
 _REFUSALS = range(400, 500)
 
 
@@ -43,10 +46,13 @@ class _Connection(http.client.HTTPConnection):
 
 
 class Daemon:
-    """The daemon behind one socket. Every call raises LBError: AbsentError when nobody listens there."""
+    """The daemon behind one socket, or at one URL.
 
-    def __init__(self, path: Path, *, patience: float = PATIENCE) -> None:
-        self._path = path
+    Every call raises LBError: AbsentError when nobody listens on the socket, and so no daemon runs here.
+    """
+
+    def __init__(self, where: Where, *, patience: float = PATIENCE) -> None:
+        self._where = where
         self._patience = patience
 
     def get(self, path: str, query: Query | None = None, *, also: Sequence[int] = ()) -> Any:
@@ -80,8 +86,10 @@ class Daemon:
     def _answer(
         self, method: str, target: str, body: str | None = None
     ) -> Iterator[http.client.HTTPResponse]:
-        connection = _Connection(self._path, self._patience)
+        connection = self._connection()
         headers = {} if body is None else {"Content-Type": "application/json"}
+        if isinstance(self._where, Remote) and self._where.token is not None:
+            headers["Authorization"] = f"Bearer {self._where.token}"
         try:
             with suppress(BrokenPipeError):  # refused before all was sent: the answer says why
                 connection.request(method, target, body, headers)
@@ -91,25 +99,61 @@ class Daemon:
         finally:
             connection.close()
 
+    def _connection(self) -> http.client.HTTPConnection:
+        where = self._where
+        if not isinstance(where, Remote):
+            return _Connection(where, self._patience)
+        if not where.secure:
+            return http.client.HTTPConnection(where.host, where.port, timeout=self._patience)
+        return http.client.HTTPSConnection(
+            where.host, where.port, timeout=self._patience, context=where.tls()
+        )
+
     def _error(self, problem: Exception) -> DaemonError:
-        match problem:
-            case FileNotFoundError() | ConnectionRefusedError():
-                return AbsentError(
-                    f"no ipvs-lb daemon listens on {self._path}",
-                    hint="start it with `systemctl start ipvs-lb` or `ipvs-lb run`",
-                )
-            case PermissionError():
-                return DaemonError(
-                    f"{self._path}: not permitted",
-                    hint="run as root or as a member of the socket's group",
-                )
-            case TimeoutError():
-                return DaemonError(
-                    f"the daemon on {self._path} was silent for {self._patience:g} s",
-                    hint="see `systemctl status ipvs-lb` and its log",
-                )
-            case _:
-                return DaemonError(f"the daemon on {self._path} broke off: {problem}")
+        if isinstance(problem, TimeoutError):
+            return DaemonError(
+                f"the daemon on {self._where} was silent for {self._patience:g} s",
+                hint="see `systemctl status ipvs-lb` and its log",
+            )
+        told = _elsewhere if isinstance(self._where, Remote) else _here
+        return told(str(self._where), problem)
+
+
+def _here(path: str, problem: Exception) -> DaemonError:
+    match problem:
+        case FileNotFoundError() | ConnectionRefusedError():
+            return AbsentError(
+                f"no ipvs-lb daemon listens on {path}",
+                hint="start it with `systemctl start ipvs-lb` or `ipvs-lb run`",
+            )
+        case PermissionError():
+            return DaemonError(
+                f"{path}: not permitted", hint="run as root or as a member of the socket's group"
+            )
+        case _:
+            return DaemonError(f"the daemon on {path} broke off: {problem}")
+
+
+def _elsewhere(url: str, problem: Exception) -> DaemonError:
+    match problem:
+        case ssl.SSLCertVerificationError():
+            return DaemonError(
+                f"{url}: its certificate is not believed: {problem.verify_message}",
+                hint="name who has signed it with --ca-file",
+            )
+        case ssl.SSLError():
+            reason = problem.reason or str(problem)
+            hint = "show a certificate with --cert and --key" if "ALERT" in reason else None
+            return DaemonError(f"{url}: no TLS: {reason.replace('_', ' ').lower()}", hint=hint)
+        case http.client.HTTPException() | ConnectionResetError() | BrokenPipeError():
+            return DaemonError(f"the daemon on {url} broke off: {problem}")
+        case OSError():
+            return DaemonError(
+                f"{url} cannot be reached: {problem.strerror or problem}",
+                hint="the `api` block of the daemon's configuration says where it listens",
+            )
+        case _:
+            return DaemonError(f"{url} is no ipvs-lb daemon: {problem}")
 
 
 def _target(path: str, query: Query | None) -> str:
@@ -142,6 +186,8 @@ def _refuse(status: int, body: bytes) -> NoReturn:
         raise ConfigError(problems)
     if len(problems) > 1:
         message = "\n".join(problems)
+    if status == _STRANGER:
+        hint = f"give it with --token-file or in {TOKEN}"
     raise _class_of(kind, status)(message, hint=hint)
 
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import time
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 import click
 
@@ -15,16 +15,16 @@ from ipvs_lb.cli.control_options import (
     reason_option,
     servers_argument,
     service_option,
-    socket_option,
 )
 from ipvs_lb.cli.options import examples, output_option
 from ipvs_lb.cli.output import Format, echo_lines, echo_warnings
+from ipvs_lb.cli.reach import Where, daemon_options
 
 if TYPE_CHECKING:
     from ipvs_lb.api.answers import Ordered, Server
     from ipvs_lb.cli.daemon import Daemon
 
-F = TypeVar("F", bound=Callable[..., object])
+Command = Callable[..., object]
 
 POLL = 0.5
 """Seconds between two looks at servers that are waited for."""
@@ -36,66 +36,60 @@ wait_option = click.option(
 )
 
 
-def _shared(function: F) -> F:
-    """What all four commands take."""
-    for decorate in (output_option, socket_option, wait_option, service_option):
-        function = decorate(function)
-    return function
+def _to_servers(function: Command) -> Command:
+    """Give a command what all four take: servers, and how to order them about; it gets that as `order`."""
+
+    @functools.wraps(function)
+    def command(
+        *,
+        servers: tuple[str, ...],
+        services: tuple[str, ...],
+        duration: float | None,
+        reason: str,
+        wait: bool,
+        where: Where,
+        output_format: Format,
+        **own: object,
+    ) -> object:
+        terms = {"for": duration, "reason": reason}
+        order = _Order(where, servers, services, terms, wait=wait, output_format=output_format)
+        return function(order=order, **own)
+
+    decorated: Command = command
+    for decorate in (output_option, daemon_options, wait_option, service_option):
+        decorated = decorate(decorated)
+    return for_option(reason_option(decorated))
 
 
 @click.command()
 @servers_argument
-@for_option
-@reason_option
-@_shared
+@_to_servers
 @examples(
     "ipvs-lb drain web/server-1",
     "ipvs-lb drain 10.0.0.4 --for 30m --reason 'new kernel' --wait",
     "ipvs-lb drain 'server-*' --service web --service mail",
 )
-def drain(
-    *,
-    servers: tuple[str, ...],
-    services: tuple[str, ...],
-    duration: float | None,
-    reason: str,
-    wait: bool,
-    socket_path: Path,
-    output_format: Format,
-) -> None:
+def drain(*, order: _Order) -> None:
     """Give servers no new connections, and take them out when the old ones have ended.
 
     At the service's drain_timeout they go in any case. A server goes by its name, its address or ADDRESS:PORT, with
     SERVICE/ before it for one service; *, ? and [...] are wildcards.
     """
-    order = _Order(socket_path, servers, services, output_format)
-    order.give({"action": "drain", "for": duration, "reason": reason})
-    order.conclude(_is_drained if wait else None)
+    order.give(action="drain")
+    order.conclude(_is_drained)
 
 
 @click.command()
 @servers_argument
-@for_option
-@reason_option
-@_shared
+@_to_servers
 @examples("ipvs-lb disable web/server-1 --reason 'disk is dying'", "ipvs-lb disable '10.0.1.*'")
-def disable(
-    *,
-    servers: tuple[str, ...],
-    services: tuple[str, ...],
-    duration: float | None,
-    reason: str,
-    wait: bool,
-    socket_path: Path,
-    output_format: Format,
-) -> None:
+def disable(*, order: _Order) -> None:
     """Take servers out at once, whatever their checks say.
 
     Established connections end, unless the service says `on_down: quiesce`; drain is gentler.
     """
-    order = _Order(socket_path, servers, services, output_format)
-    order.give({"action": "down", "for": duration, "reason": reason})
-    order.conclude(_is_in_force if wait else None)
+    order.give(action="down")
+    order.conclude(_is_in_force)
 
 
 @click.command()
@@ -103,57 +97,31 @@ def disable(
 @click.option(
     "--force", is_flag=True, help="Let them serve whatever their checks say, until taken back."
 )
-@for_option
-@reason_option
-@_shared
+@_to_servers
 @examples("ipvs-lb enable web/server-1", "ipvs-lb enable web/server-2 --force --for 1h")
-def enable(
-    *,
-    servers: tuple[str, ...],
-    services: tuple[str, ...],
-    force: bool,
-    duration: float | None,
-    reason: str,
-    wait: bool,
-    socket_path: Path,
-    output_format: Format,
-) -> None:
+def enable(*, order: _Order, force: bool) -> None:
     """Take back what drain, disable, weight or enable --force ordered: the checks decide again."""
-    if not force and (duration is not None or reason):
+    if not force and order.has_terms:
         raise click.UsageError("--for and --reason go with --force: otherwise nothing is ordered")
-    order = _Order(socket_path, servers, services, output_format)
     if force:
-        order.give({"action": "up", "for": duration, "reason": reason})
+        order.give(action="up")
     else:
         order.take_back()
-    order.conclude(_is_in_force if wait else None)
+    order.conclude(_is_in_force)
 
 
 @click.command()
 @servers_argument
 @click.argument("weight", type=click.IntRange(0, 65535), metavar="WEIGHT")
-@for_option
-@reason_option
-@_shared
+@_to_servers
 @examples("ipvs-lb weight web/server-1 5", "ipvs-lb weight 'web/*' mail/mx-1 10 --for 2h")
-def weight(
-    *,
-    servers: tuple[str, ...],
-    weight: int,
-    services: tuple[str, ...],
-    duration: float | None,
-    reason: str,
-    wait: bool,
-    socket_path: Path,
-    output_format: Format,
-) -> None:
+def weight(*, order: _Order, weight: int) -> None:
     """Give servers another weight than the declared or reported one, 0 to 65535.
 
     Their checks still decide whether they are in.
     """
-    order = _Order(socket_path, servers, services, output_format)
-    order.give({"action": "weight", "weight": weight, "for": duration, "reason": reason})
-    order.conclude(_is_in_force if wait else None)
+    order.give(action="weight", weight=weight)
+    order.conclude(_is_in_force)
 
 
 class _Order:
@@ -161,38 +129,47 @@ class _Order:
 
     def __init__(
         self,
-        socket_path: Path,
+        where: Where,
         servers: Sequence[str],
         services: Sequence[str],
+        terms: Mapping[str, object],
+        *,
+        wait: bool,
         output_format: Format,
     ) -> None:
         from ipvs_lb.cli.daemon import Daemon
 
-        self._daemon: Daemon = Daemon(socket_path)
+        self._daemon: Daemon = Daemon(where)
         self._servers = servers
         self._services = services
+        self._terms = {name: value for name, value in terms.items() if value not in {None, ""}}
+        self._waits = wait
         self._format = output_format
         self._answer: Ordered
 
-    def give(self, order: Mapping[str, object]) -> None:
+    @property
+    def has_terms(self) -> bool:
+        """Whether it was said how long it holds, or why it is given."""
+        return bool(self._terms)
+
+    def give(self, **order: object) -> None:
         """Put a standing order on the servers."""
-        said = {name: value for name, value in order.items() if value is not None}
         chosen = {"servers": [*self._servers], "services": [*self._services]}
-        self._answer = self._daemon.post(_OVERRIDE, {**chosen, **said})
+        self._answer = self._daemon.post(_OVERRIDE, {**chosen, **order, **self._terms})
 
     def take_back(self) -> None:
         """Take the servers' orders back."""
         self._answer = self._daemon.delete(_OVERRIDE, self._query())
 
-    def conclude(self, done: Callable[[Server], bool] | None) -> None:
-        """Show what came of it, when *done* is true of every server."""
+    def conclude(self, done: Callable[[Server], bool]) -> None:
+        """Show what came of it, if it is to be waited for when *done* is true of every server."""
         skipped = self._answer["skipped"]
         echo_warnings(f"{one['name']} of {one['service']}: {one['reason']}" for one in skipped)
-        if done is not None:
+        if self._waits:
             self._wait(done)
         if self._format is Format.JSON:
             echo_answer(self._answer)
-        elif done is None:
+        elif not self._waits:
             self._tell(self._answer["servers"])
 
     def _wait(self, done: Callable[[Server], bool]) -> None:
@@ -228,9 +205,8 @@ def _identity(server: Server) -> tuple[str, ...]:
 
 def _progress(server: Server) -> str:
     """What is worth a line when it changes; times go by all the time."""
-    connections = (server["active_connections"], server["inactive_connections"])
-    left = connections if server["state"] == "draining" else ()
-    return str((server["state"], server["weight"], *left))
+    left = server["active_connections"] or server["inactive_connections"]
+    return str((server["state"], server["weight"], left if server["state"] == "draining" else 0))
 
 
 def _is_drained(server: Server) -> bool:

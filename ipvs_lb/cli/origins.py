@@ -10,6 +10,7 @@ from ipvs_lb.model.config import Config, DeclaredService
 from ipvs_lb.model.desired import Generation, GenerationSummary, Owned
 from ipvs_lb.model.identity import ServerKey, ServiceKey
 from ipvs_lb.model.table import KernelInfo, Statistics, Table
+from ipvs_lb.policy import all_layouts, datapath
 from ipvs_lb.policy.members import server_key
 
 
@@ -64,7 +65,18 @@ def origins(
 ) -> dict[ServiceKey, Origin]:
     """The origin of every service of *table*."""
     declared = {key: entry for entry in config.services for key in entry.keys} if config else {}
-    return {key: _origin(key, owned, newest, declared.get(key)) for key in table.services}
+    found = {key: _origin(key, owned, newest, declared.get(key)) for key in table.services}
+    names = _probe_names(config) if config else {}
+    return found | {key: replace(found[key], name=names[key]) for key in names if key in found}
+
+
+def _probe_names(config: Config) -> dict[ServiceKey, str]:
+    """What to call the services that the daemon keeps for its probes."""
+    lines = datapath(all_layouts(config), config.daemon.probe_marks).lines
+    return {
+        line.key: f"probes of {probe.target} through {probe.through}"
+        for probe, line in lines.items()
+    }
 
 
 def _origin(

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from ipvs_lb.cli.steps import Step, steps
 from ipvs_lb.impact import Impact, Moved, impacts
-from ipvs_lb.model.host import AddAddress, RemoveAddress, SetSourceNat, SetSysctl
+from ipvs_lb.model.host import AddAddress, RemoveAddress, SetFirewall, SetSysctl
 from ipvs_lb.serial import JSON, command_to_json, host_command_to_json, sysctl_to_json
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ def sysctl_command(need: SysctlNeed) -> str:
 
 
 def _step_to_json(step: Step) -> dict[str, JSON]:
-    if isinstance(step.command, AddAddress | RemoveAddress | SetSysctl | SetSourceNat):
+    if isinstance(step.command, AddAddress | RemoveAddress | SetSysctl | SetFirewall):
         return host_command_to_json(step.command)
     body = command_to_json(step.command)
     if step.altered:

@@ -24,7 +24,7 @@ from ipvs_lb.commands import (
     StopDaemon,
 )
 from ipvs_lb.impact import Impact, Moved, impacts
-from ipvs_lb.model.host import AddAddress, RemoveAddress, SetSourceNat
+from ipvs_lb.model.host import AddAddress, RemoveAddress, SetFirewall
 from ipvs_lb.model.identity import ServiceKey
 
 if TYPE_CHECKING:
@@ -93,7 +93,7 @@ def _mark(step: Step) -> str:
         return "+"
     if isinstance(step.command, _REMOVES):
         return "-"
-    if isinstance(step.command, SetSourceNat) and not step.command.rules:
+    if isinstance(step.command, SetFirewall) and not step.command.firewall:
         return "-"
     return "~"
 
@@ -174,7 +174,12 @@ def _summary(change: Change) -> str:
     services = [kinds[kind] for kind in (AddService, EditService, DeleteService)]
     servers = [kinds[kind] for kind in (AddServer, EditServer, DeleteServer)]
     others = len(change.commands) - sum(services) - sum(servers)
-    others += len(change.host_before) + len(change.host_after)
+    others += sum(
+        map(
+            len,
+            (change.firewall_first, change.host_before, change.host_after, change.firewall_last),
+        )
+    )
     parts = (_tally("services", services), _tally("servers", servers), _tally_others(others))
     return f"Plan: {'; '.join(filter(None, parts))}.{_foreign(change)}"
 

@@ -11,6 +11,7 @@ from ipvs_lb.cli.apply import apply
 from ipvs_lb.cli.ask import announce, check, events, explain, health, reload
 from ipvs_lb.cli.export import export
 from ipvs_lb.cli.lab import lab
+from ipvs_lb.cli.octavia import octavia
 from ipvs_lb.cli.orders import disable, drain, enable, weight
 from ipvs_lb.cli.output import choose_colour, echo_error
 from ipvs_lb.cli.plan import plan
@@ -88,5 +89,6 @@ for command in (
     *(validate, plan, apply, run, rollback, status, export, schema, lab),
     *(explain, check, events, health, reload, announce),
     *(drain, enable, disable, weight),
+    octavia,
 ):
     program.add_command(command)

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import click
 
-from ipvs_lb.cli.control_options import socket_option
 from ipvs_lb.cli.options import config_option, examples, state_dir_option
+from ipvs_lb.cli.reach import socket_option
 
 
 @click.command()

@@ -13,12 +13,12 @@ from click.core import ParameterSource
 from ipvs_lb.cli.control_options import (
     echo_answer,
     service_option,
-    socket_option,
     some_servers_argument,
 )
 from ipvs_lb.cli.environment import Gateway, environment
 from ipvs_lb.cli.options import config_option, examples, output_option, state_dir_option
 from ipvs_lb.cli.output import Format, echo_json, echo_lines, echo_warnings
+from ipvs_lb.cli.reach import Where, daemon_options
 from ipvs_lb.errors import ConfigError, DaemonError
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ PAUSE = 2.0
 )
 @config_option
 @state_dir_option
-@socket_option
+@daemon_options
 @output_option
 @examples(
     "ipvs-lb status",
@@ -68,17 +68,17 @@ def status(
     watch: float | None,
     config_path: Path,
     state_dir: Path,
-    socket_path: Path,
+    where: Where,
     output_format: Format,
 ) -> None:
     """Show services and servers: health, weights, connections, rates, and why it is so.
 
-    The daemon is asked. Where none runs, the kernel is, which knows nothing of health: names then come from the
+    The daemon is asked. Where none runs on this machine, the kernel is, which knows nothing of health: names then come from the
     configuration where it can be read, and a service is ours when a generation put it there, else it is foreign.
     """
     from ipvs_lb.cli.daemon import AbsentError, Daemon
 
-    daemon, query = Daemon(socket_path), _query(servers, services, states)
+    daemon, query = Daemon(where), _query(servers, services, states)
     while watch is not None:
         _picture(daemon, query, output_format)
         time.sleep(watch)

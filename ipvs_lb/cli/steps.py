@@ -47,11 +47,12 @@ class Step:
 
 
 def steps(change: Change) -> Iterator[Step]:
-    """Everything *change* would do, in order: capacity grows, the host follows, capacity shrinks."""
+    """Everything *change* would do, in order: restrictions, capacity grows, the host follows, capacity shrinks."""
     growing, shrinking = stages(change.commands)
+    yield from (Step(command) for command in change.firewall_first)
     yield from (Step(command, altered(change.before, command)) for command in growing)
     yield from (Step(command) for command in (*change.host_before, *change.host_after))
-    yield from (Step(command) for command in shrinking)
+    yield from (Step(command) for command in (*shrinking, *change.firewall_last))
 
 
 def service_of(command: Command | HostCommand) -> ServiceKey | None:

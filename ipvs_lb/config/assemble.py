@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+from ipvs_lb.config.api import api_settings
 from ipvs_lb.config.check_forms import CheckSettings
 from ipvs_lb.config.checks import checks_of, without_checks
 from ipvs_lb.config.documents import Document
@@ -19,13 +20,20 @@ from ipvs_lb.config.forms import (
     SyncForm,
     TimeoutsForm,
 )
+from ipvs_lb.config.hooks import hooks_of
+from ipvs_lb.config.networks import networks_of
+from ipvs_lb.config.octavia import octavia_settings
 from ipvs_lb.config.problems import Problems, quoted, shown
 from ipvs_lb.config.servers import Defaults, roster
 from ipvs_lb.config.services import Context, Pool, WrittenService, service
+from ipvs_lb.config.through_vip import refuse_marks
 from ipvs_lb.config.tree import Block, Spot
 from ipvs_lb.config.validation import fill
 from ipvs_lb.config.values import name as parse_name
+from ipvs_lb.model.api import ApiSettings
+from ipvs_lb.model.cloud import OctaviaSettings
 from ipvs_lb.model.config import Config, DaemonSettings, DeclaredService
+from ipvs_lb.model.hooks import Hook
 from ipvs_lb.model.host import Vip
 from ipvs_lb.model.identity import IPAddress, Port, ServiceKey, family_of
 from ipvs_lb.model.settings import SyncDaemon, SyncRole, Timeouts
@@ -50,40 +58,56 @@ class _Seen:
 
 def assemble(documents: Sequence[Document], problems: Problems) -> Config:
     """The configuration; only to be used when no problem was found."""
+    context = ground(documents, problems)
+    context = replace(context, pools=dict(pools(documents, context.nested, problems)))
+    written = (service(raw, spot, context, problems) for spot, raw in entries(documents, problems))
+    return put_together(documents, written, problems)
+
+
+def put_together(
+    documents: Sequence[Document], services: Iterable[WrittenService | None], problems: Problems
+) -> Config:
+    """The configuration that *documents* declare beside *services*, which are all there are in them."""
     root = documents[0].header if documents else None
     if not isinstance(root, RootForm):
         root = RootForm(version=1)
-    context = _context(documents, problems)
     seen = _Seen()
-    written = list(_written(documents, context, seen, problems))
+    written = list(_accepted(services, seen, problems))
+    settings = _daemon_settings(root.daemon)
+    refuse_marks(settings.probe_marks, [(one.declared, one.spot) for one in written], problems)
     return Config(
         services=tuple(_with_settled_vips(one.declared, seen.vips) for one in written),
         timeouts=_timeouts(root.timeouts) if root.timeouts else None,
         sync_daemons=_sync_daemons(root, documents, written, problems),
         manage_sysctls=root.manage_sysctls,
-        daemon=_daemon_settings(root.daemon),
+        daemon=settings,
+        api=(api := _api(root, documents, problems)),
+        octavia=_octavia(root, documents, api, problems),
+        hooks=_hooks(root, documents, seen, problems),
     )
 
 
-def _written(
-    documents: Sequence[Document], context: Context, seen: _Seen, problems: Problems
+def _accepted(
+    services: Iterable[WrittenService | None], seen: _Seen, problems: Problems
 ) -> Iterator[WrittenService]:
     """Every service that can be told; no more once there are too many rows."""
-    for spot, raw in _entries(documents, problems):
-        one = service(raw, spot, context, problems)
+    for one in services:
         if one is None:
             continue
         yield one
         seen.rows += len(one.declared.keys) * (1 + len(one.declared.servers))
         if seen.rows > MAX_ROWS:
             what = f"with this service the kernel's table has more than {MAX_ROWS} rows"
-            spot.note(problems, what)
+            one.spot.note(problems, what)
             return
         _refuse_again(one, seen, problems)
 
 
-def _context(documents: Sequence[Document], problems: Problems) -> Context:
-    """Defaults as they are written, without what is wrong with them, and all pools."""
+def ground(documents: Sequence[Document], problems: Problems) -> Context:
+    """Defaults as they are written, without what is wrong with them; no pools yet.
+
+    Nothing but the first document counts.
+    """
     blocks = _defaults(documents[0], problems) if documents else {}
     nested = Defaults(server=blocks.get("server", {}), health_check=blocks.get("health_check", {}))
     own = blocks.get("service", {})
@@ -91,7 +115,7 @@ def _context(documents: Sequence[Document], problems: Problems) -> Context:
     if documents:
         spot = documents[0].spot.at("defaults", "service")
         checks = checks_of(own, spot, nested.health_check, problems)
-    return Context(own, checks or (), nested, dict(_pools(documents, nested, problems)))
+    return Context(own, checks or (), nested, {})
 
 
 def _defaults(document: Document, problems: Problems) -> dict[str, dict[str, object]]:
@@ -114,17 +138,18 @@ def _defaults(document: Document, problems: Problems) -> dict[str, dict[str, obj
     return blocks
 
 
-def _pools(
+def pools(
     documents: Sequence[Document], defaults: Defaults, problems: Problems
 ) -> Iterator[tuple[str, Pool]]:
+    """Every entry of every `pools`."""
     places: dict[str, Spot] = {}
     for document in documents:
-        pools = document.tree.root.get("pools", {})
+        written = document.tree.root.get("pools", {})
         spot = document.spot.at("pools")
-        if not isinstance(pools, dict):
-            spot.note(problems, f"expected a mapping of names to pools, found {shown(pools)}")
+        if not isinstance(written, dict):
+            spot.note(problems, f"expected a mapping of names to pools, found {shown(written)}")
             continue
-        for name, raw in pools.items():
+        for name, raw in written.items():
             where = spot.at(name)
             _check_pool_name(name, where, problems)
             first = places.setdefault(name, where)
@@ -151,7 +176,7 @@ def _pool(raw: object, spot: Spot, defaults: Defaults, problems: Problems) -> Po
     return Pool(roster(raw.get("servers", []), spot.at("servers"), defaults, problems), checks)
 
 
-def _entries(documents: Sequence[Document], problems: Problems) -> Iterator[tuple[Spot, Block]]:
+def entries(documents: Sequence[Document], problems: Problems) -> Iterator[tuple[Spot, Block]]:
     """Every entry of every `services`."""
     for document in documents:
         services = document.tree.root.get("services", [])
@@ -202,8 +227,37 @@ def _timeouts(form: TimeoutsForm) -> Timeouts:
 
 def _daemon_settings(form: DaemonForm) -> DaemonSettings:
     return DaemonSettings(
-        reconcile_interval=form.reconcile_interval, drift=form.drift, watch=form.watch
+        reconcile_interval=form.reconcile_interval,
+        drift=form.drift,
+        watch=form.watch,
+        probe_marks=form.probe_marks,
     )
+
+
+def _api(root: RootForm, documents: Sequence[Document], problems: Problems) -> ApiSettings:
+    if not root.api.listen:
+        return ApiSettings()
+    return api_settings(root.api, documents[0].spot.at("api"), problems)
+
+
+def _octavia(
+    root: RootForm, documents: Sequence[Document], api: ApiSettings, problems: Problems
+) -> OctaviaSettings | None:
+    if not documents:
+        return None
+    spot = documents[0].spot
+    networks = networks_of(root.networks, spot.at("networks"), problems)
+    if root.octavia is None:
+        return None
+    return octavia_settings(root.octavia, networks, api, spot.at("octavia"), problems)
+
+
+def _hooks(
+    root: RootForm, documents: Sequence[Document], seen: _Seen, problems: Problems
+) -> tuple[Hook, ...]:
+    if not root.hooks:
+        return ()
+    return hooks_of(root.hooks, documents[0].spot.at("hooks"), seen.names, problems)
 
 
 def _sync_daemons(

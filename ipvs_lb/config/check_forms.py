@@ -59,7 +59,8 @@ class CheckSettings(Form):
     )
     via: Way = Field(
         default=Via.DIRECT,
-        description="The way a probe takes: straight to the server, or to the VIP through the forwarding path.",
+        description="The way a probe takes: straight to the server, or to the VIP through the forwarding path. With "
+        "`vip`, `port` names the VIP's port where the service has none, and nothing where it has. Daemon only.",
     )
 
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from ipvs_lb.config import check_forms as forms
 from ipvs_lb.config.problems import Problems, Unknown, alternatives, quoted, shown
+from ipvs_lb.config.through_vip import refuse_alone
 from ipvs_lb.config.tree import Spot
 from ipvs_lb.config.validation import fill
 from ipvs_lb.config.values import duration_text
@@ -87,8 +88,11 @@ def _check(form: forms.CheckForm, spot: Spot, problems: Problems) -> model.Healt
             f"interval {duration_text(form.interval)}"
         )
         spot.at("fast_interval").note(problems, what)
+    method = _method(form, spot, problems)
+    if form.via is model.Via.VIP:
+        refuse_alone(form, method, spot, problems)
     return model.HealthCheck(
-        method=_method(form, spot, problems),
+        method=method,
         interval=form.interval,
         fast_interval=fast,
         timeout=timeout,

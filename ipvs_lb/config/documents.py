@@ -23,6 +23,9 @@ from ipvs_lb.config.validation import fill
 Seen = Callable[[Path], None]
 """Told of a file that is about to be read or a pattern about to be matched, whether or not that will work."""
 
+Parse = Callable[..., Tree]
+"""Makes a tree of a text, as `ipvs_lb.config.compose.parse` does."""
+
 MAX_BYTES = 32 * 1024 * 1024
 MAX_FILES = 1000
 _WILDCARDS = frozenset("*?[")
@@ -53,6 +56,7 @@ class Reader:
     environ: Mapping[str, str]
     problems: Problems
     seen: Seen = ignore
+    parse: Parse = parse
     documents: list[Document] = field(default_factory=list)
     _files: dict[str, Spot | None] = field(default_factory=dict)
     _stack: list[str] = field(default_factory=list)
@@ -88,7 +92,7 @@ class Reader:
         self._stack.pop()
 
     def _add(self, text: str, name: str, base: Path | None, form: type[IncludedForm]) -> None:
-        tree = parse(
+        tree = self.parse(
             text,
             name=name,
             environ=self.environ,

@@ -6,9 +6,12 @@ from typing import Annotated
 
 from pydantic import Field
 
+from ipvs_lb.config.api import ApiForm
 from ipvs_lb.config.check_forms import Check, CheckSettings
 from ipvs_lb.config.fields import Form, Given, Listed, Shorthand
+from ipvs_lb.config.hook_forms import HookForm
 from ipvs_lb.config.kinds import (
+    MAX_MARK,
     MAX_PERSISTENCE,
     MAX_TIMEOUT,
     Address,
@@ -29,6 +32,7 @@ from ipvs_lb.config.kinds import (
     MaybePort,
     MaybePrefix,
     Name,
+    Network,
     PortRange,
     Protocol,
     Required,
@@ -49,8 +53,17 @@ from ipvs_lb.config.kinds import (
     whole,
     whole_seconds,
 )
+from ipvs_lb.config.networks import NetworkForm
+from ipvs_lb.config.octavia import OctaviaForm
 from ipvs_lb.config.values import DAY, HOUR, Seconds
-from ipvs_lb.model.config import Drift, OnDown, QuorumAction, VipDownWhen
+from ipvs_lb.model.config import (
+    PROBE_MARKS,
+    DaemonSettings,
+    Drift,
+    OnDown,
+    QuorumAction,
+    VipDownWhen,
+)
 from ipvs_lb.model.host import SourceNat
 from ipvs_lb.model.identity import IPProtocol
 from ipvs_lb.model.settings import Forwarding, TunnelChecksum, TunnelType
@@ -246,6 +259,10 @@ class ServiceSettings(PolicySettings):
         default=SourceNat.OFF,
         description="Translate clients in the servers' own subnet, so that answers return through the gateway; masq only.",
     )
+    allow: Annotated[list[Network], Listed()] = Field(
+        default=[],
+        description="Networks of the clients that get in; others are dropped before IPVS sees them. Default: everyone.",
+    )
     health_check: OneCheck = Field(default=None, description=f"{_CHECK} Default: none.")
     health_checks: Checks = Field(default=None, description=_CHECKS)
 
@@ -349,8 +366,13 @@ class DaemonForm(Form):
     )
     watch: Boolean = Field(
         default=False,
-        description="Reload when this file or an included one changes. They are looked at once a second; a change "
-        "counts when nothing more has changed for a second.",
+        description="Reload when this file or an included one changes; a change counts when nothing more has changed "
+        "for a second. Where inotify does not tell of every change (NFS, FUSE), files are looked at each second.",
+    )
+    probe_marks: Annotated[int, whole(1, MAX_MARK + 1 - PROBE_MARKS)] = Field(
+        default=DaemonSettings().probe_marks,
+        description=f"First of the {PROBE_MARKS} firewall marks that are set aside for checks `via: vip`. Choose others "
+        "where rules of yours look at marks of that range.",
     )
 
 
@@ -382,6 +404,14 @@ class RootForm(IncludedForm):
         default=[], description="Connection synchronization. Default: left as it is."
     )
     daemon: DaemonForm = Field(default=DaemonForm(), description="How the daemon works.")
+    api: ApiForm = Field(default=ApiForm(), description="The daemon's API on TCP.")
+    hooks: list[HookForm] = Field(default=[], description="Whom the daemon tells of events.")
+    networks: list[NetworkForm] = Field(
+        default=[], description="Where the compatible API has its addresses from."
+    )
+    octavia: Annotated[OctaviaForm | None, Given()] = Field(
+        default=None, description="The API that OpenStack's clients speak to. Default: none."
+    )
     manage_sysctls: Boolean = Field(
         default=False,
         description="Set kernel parameters the configuration needs; else they are only named.",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import enum
 import json
 from collections.abc import Iterator, Mapping
+from ipaddress import IPv4Address, IPv6Address
 from typing import Any
 
 from pydantic import BaseModel
@@ -30,7 +31,7 @@ def written(default: object) -> Any:
     match default:
         case bool():
             return "yes" if default else "no"
-        case enum.Enum():
+        case enum.Enum() | IPv4Address() | IPv6Address():
             return str(default)
         case float() | Seconds():
             return duration_text(default)

@@ -63,6 +63,7 @@ MaybeInterface = Annotated[str | None, Scalar(values.interface, "interface", tex
 _ADDRESS = Scalar(values.address, "IP address", {"type": "string"})
 Address = Annotated[IPAddress, _ADDRESS]
 MaybeAddress = Annotated[IPAddress | None, _ADDRESS]
+Network = Annotated[str, Scalar(values.network, "network", {"type": "string"})]
 MaybeGroup = Annotated[
     IPAddress | None, Scalar(values.multicast, "multicast address", {"type": "string"})
 ]

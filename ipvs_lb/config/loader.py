@@ -51,7 +51,7 @@ def _load(
 ) -> Config:
     problems = Problems()
     reader = Reader(os.environ if environ is None else environ, problems, seen)
-    with _collector_paused():
+    with collector_paused():
         return _read_and_assemble(read, reader, problems)
 
 
@@ -65,7 +65,7 @@ def _read_and_assemble(
 
 
 @contextmanager
-def _collector_paused() -> Iterator[None]:
+def collector_paused() -> Iterator[None]:
     """Loading makes hundreds of thousands of objects and no cycles; looking for some takes a third of the time."""
     was_enabled = gc.isenabled()
     gc.disable()

@@ -10,6 +10,7 @@ from typing import Any, get_args
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
+from ipvs_lb.config.api import ApiForm, ApiListenerForm
 from ipvs_lb.config.check_forms import FORMS, CheckForm, CheckSettings, TlsForm
 from ipvs_lb.config.compose import MAX_DEPTH, MAX_VALUES
 from ipvs_lb.config.documents import MAX_BYTES, MAX_FILES
@@ -33,7 +34,10 @@ from ipvs_lb.config.forms import (
     TunnelForm,
     VipForm,
 )
+from ipvs_lb.config.hook_forms import HookExecForm, HookForm, WebhookForm
 from ipvs_lb.config.json_schema import written
+from ipvs_lb.config.networks import NetworkForm, SubnetForm
+from ipvs_lb.config.octavia import OctaviaForm, QuotasForm
 from ipvs_lb.config.validation import first_form
 
 SECTIONS: dict[str, type[BaseModel]] = {
@@ -52,6 +56,15 @@ SECTIONS: dict[str, type[BaseModel]] = {
     "Timeouts": TimeoutsForm,
     "Sync daemon": SyncForm,
     "Daemon": DaemonForm,
+    "API": ApiForm,
+    "API listener": ApiListenerForm,
+    "Network": NetworkForm,
+    "Subnet": SubnetForm,
+    "Octavia": OctaviaForm,
+    "Quotas": QuotasForm,
+    "Hook": HookForm,
+    "Webhook": WebhookForm,
+    "Hook program": HookExecForm,
     "Included file": IncludedForm,
 }
 _LINKS: dict[type[BaseModel], str] = {form: title for title, form in SECTIONS.items()} | {

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from ipaddress import IPv4Network
 
+from ipvs_lb.config.access import allowed
 from ipvs_lb.config.checks import CHECK_KEYS, checks_of
 from ipvs_lb.config.forms import (
     FlapDampingForm,
@@ -17,6 +18,7 @@ from ipvs_lb.config.forms import (
 from ipvs_lb.config.listeners import Listeners, WrittenVip, listeners
 from ipvs_lb.config.problems import Problems, Unknown, alternatives, number_of, quoted
 from ipvs_lb.config.servers import Defaults, Roster, Setting, declared, roster, tunnel_of
+from ipvs_lb.config.through_vip import refuse_here
 from ipvs_lb.config.tree import Block, Spot
 from ipvs_lb.config.validation import Filled, fill
 from ipvs_lb.model.checks import HealthCheck
@@ -106,8 +108,10 @@ def service(raw: Block, spot: Spot, context: Context, problems: Problems) -> Wri
         policy=_policy(form),
         vips=tuple(written.vip for written in answers.vips),
         source_nat=form.source_nat,
+        allow=allowed(filled, raw, answers.families, spot, problems),
         origin=_origin(spot),
     )
+    refuse_here(result, spot, problems)
     return WrittenService(result, answers.vips, spot)
 
 

@@ -11,7 +11,7 @@ import re
 import socket
 import warnings
 from collections.abc import Callable, Mapping
-from ipaddress import IPv4Address, IPv6Address
+from ipaddress import IPv4Address, IPv6Address, ip_network
 from typing import TypeVar
 
 from ipvs_lb.config.problems import Unknown, alternatives, quoted, shown
@@ -142,6 +142,23 @@ def multicast(value: object) -> IPAddress:
     if found is None or not found.is_multicast:
         raise ValueError(f"expected a multicast address, found {shown(value)}")
     return found
+
+
+def network(value: object) -> str:
+    """A network such as 10.0.0.0/8, or a single address; in canonical text."""
+    host, slash, length = value.partition("/") if isinstance(value, str) else ("", "", "")
+    found = _any_address(host)
+    bits = number(length) if slash or found is None else found.max_prefixlen
+    if found is None or bits is None or not 0 <= bits <= found.max_prefixlen:
+        raise ValueError(
+            f"expected a network such as 10.0.0.0/8, or an address, found {shown(value)}"
+        )
+    result = ip_network((found, bits), strict=False)
+    if result.network_address != found:
+        raise ValueError(
+            f"{quoted(str(value))} is an address in a network: write {result} for the network, {found} for the address"
+        )
+    return str(result)
 
 
 def _any_address(value: object) -> IPAddress | None:

@@ -1,7 +1,7 @@
 """`ipvs-lb run`, from the lock on the state directory to the last record.
 
 SIGHUP reloads, and so does a change of the configuration's files where it asks for that. SIGTERM and SIGINT stop, and
-leave the table forwarding.
+leave the table forwarding. The service manager is told of every reload, the API's too.
 """
 
 from __future__ import annotations
@@ -11,16 +11,25 @@ import contextlib
 import signal
 import time
 from collections.abc import Callable, Coroutine
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
+from ipvs_lb.daemon.hooks import hooked
 from ipvs_lb.daemon.logs import logger
 from ipvs_lb.daemon.notify import Manager
+from ipvs_lb.daemon.rest import keep, keep_settled, prepare
 from ipvs_lb.daemon.watch import Source, follow
 from ipvs_lb.engine.balancer import Balancer, Parts
 from ipvs_lb.errors import LBError
+from ipvs_lb.model.api import ApiListener, Face
 from ipvs_lb.model.config import Config
+
+if TYPE_CHECKING:
+    from ipvs_lb.api.openings import Openings
+    from ipvs_lb.config import Loader
+    from ipvs_lb.config.documents import Seen
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,59 +51,91 @@ def run(settings: Settings) -> None:
     """
     from ipvs_lb.store import locked
 
+    prepare()
     with locked(settings.state_dir, wait=0):
         asyncio.run(_live(settings))
 
 
 async def _live(settings: Settings) -> None:
+    from ipvs_lb.api.openings import Openings
     from ipvs_lb.api.server import serving
-    from ipvs_lb.config import load
+    from ipvs_lb.config import Loader
+    from ipvs_lb.daemon.octavia import Compatible
     from ipvs_lb.wiring import open_daemon
 
-    manager = Manager()
-    source = Source(lambda seen: load(settings.config, seen=seen))
+    manager, openings = Manager(), Openings()
+    source = Source(partial(_load, Loader(settings.config), openings))
     origin = str(settings.config.absolute())
     with open_daemon(source.load, origin, settings.state_dir) as parts:
-        balancer = Balancer(parts)
+        compatible = Compatible(parts)
+        balancer = Balancer(replace(parts, during_reload=manager.reload, groups=compatible.groups))
         balancer.subscribe(logger())
-        reload = partial(_reload, balancer, manager)
-        stop = _on_signals(reload)
-        await balancer.start()
-        async with serving(balancer, settings.socket, group=settings.socket_group):
+        compatible.follow(balancer)
+        reload = partial(_reload, balancer)
+        reloads: set[asyncio.Task[None]] = set()
+        stop = _on_signals(reload, reloads)
+        group = settings.socket_group
+        async with (
+            hooked(balancer),
+            serving(
+                balancer,
+                settings.socket,
+                group=group,
+                openings=openings,
+                faces={Face.OCTAVIA: compatible.app},
+            ),
+        ):
+            compatible.begin()
             tasks = (
                 asyncio.create_task(balancer.run(), name="balancer"),
                 asyncio.create_task(manager.watch(), name="watchdog"),
+                asyncio.create_task(keep_settled(balancer), name="memory"),
                 asyncio.create_task(follow(source, reload, parts.threads), name="files"),
             )
             ready = asyncio.create_task(_tell_ready(balancer, manager), name="ready")
-            await asyncio.wait(
-                (asyncio.create_task(stop.wait(), name="stop"), *tasks),
-                return_when=asyncio.FIRST_COMPLETED,
-            )
+            stopped = asyncio.create_task(stop.wait(), name="stop")
+            await asyncio.wait((stopped, *tasks), return_when=asyncio.FIRST_COMPLETED)
             manager.stopping()
-            await _end(ready, *tasks)
+            await end(stopped, ready, *reloads, *tasks)
         if settings.flush_on_stop:
             await asyncio.to_thread(_flush, parts)
+
+
+def _load(loader: Loader, openings: Openings, seen: Seen) -> Config:
+    """The configuration, once everything is ready for the listeners it asks for. Raises ConfigError."""
+    config = loader.load(seen)
+    keep()
+    listeners: list[ApiListener] = [*config.api.listen]
+    if config.octavia is not None:
+        listeners.append(config.octavia.listener)
+    for listener in listeners:
+        for file in listener.files:
+            seen(Path(file))
+    openings.prepare(listeners)
+    return config
 
 
 async def _tell_ready(balancer: Balancer, manager: Manager) -> None:
     """The service manager goes on once the kernel has been compared for the first time."""
     await balancer.begun()
-    manager.ready("balancing")
+    manager.ready()
 
 
-async def _end(*tasks: asyncio.Task[None]) -> None:
+async def end(*tasks: asyncio.Task[Any]) -> None:
+    """Cancel *tasks* and wait for all of them; then raise what the first of them that failed has raised."""
     for task in tasks:
         task.cancel()
-    for task in tasks:
-        with contextlib.suppress(asyncio.CancelledError):
-            await task
+    ended = await asyncio.gather(*tasks, return_exceptions=True)
+    for outcome in ended:
+        if isinstance(outcome, Exception):
+            raise outcome
 
 
-def _on_signals(reload: Callable[[], Coroutine[None, None, None]]) -> asyncio.Event:
-    """*reload* on SIGHUP; the event is set by SIGTERM and SIGINT."""
+def _on_signals(
+    reload: Callable[[], Coroutine[None, None, None]], reloads: set[asyncio.Task[None]]
+) -> asyncio.Event:
+    """*reload* on SIGHUP, in *reloads* while it lasts; the event is set by SIGTERM and SIGINT."""
     loop, stop = asyncio.get_running_loop(), asyncio.Event()
-    reloads: set[asyncio.Task[None]] = set()
 
     def begin() -> None:
         task = loop.create_task(reload(), name="reload")
@@ -107,12 +148,10 @@ def _on_signals(reload: Callable[[], Coroutine[None, None, None]]) -> asyncio.Ev
     return stop
 
 
-async def _reload(balancer: Balancer, manager: Manager) -> None:
+async def _reload(balancer: Balancer) -> None:
     """A refused configuration has been told as an event; the old one goes on."""
-    manager.reloading()
     with contextlib.suppress(LBError):
         await balancer.reload()
-    manager.ready("balancing")
 
 
 def _flush(parts: Parts) -> None:

@@ -5,9 +5,21 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 
-import structlog
-
 from ipvs_lb.events import Event, Level
+
+
+def _without_rich() -> None:
+    """structlog imports rich where there is one, for tracebacks, which are never logged here: 5 MB for nothing."""
+    if "rich" in sys.modules or "structlog" in sys.modules:
+        return
+    sys.modules["rich"] = None  # type: ignore[assignment]  # the way to say that there is none
+    import structlog.dev  # noqa: F401  # as long as there is none
+
+    del sys.modules["rich"]
+
+
+_without_rich()
+import structlog  # noqa: E402  # not before
 
 _METHODS = {Level.INFO: "info", Level.WARNING: "warning", Level.ERROR: "error"}
 

@@ -6,8 +6,11 @@ import asyncio
 import os
 import socket
 import time
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 
+BALANCING = "balancing"
+REFUSED = "balancing; the configuration that was to be loaded last is refused"
 _MICROSECONDS = 1_000_000
 
 
@@ -21,14 +24,29 @@ class Manager:
         ours = given.get("WATCHDOG_PID") in {None, str(os.getpid())}
         usable = interval.isascii() and interval.isdigit() and ours
         self._watchdog = int(interval) / _MICROSECONDS / 2 if usable else None
+        self._is_ready = False
 
-    def ready(self, status: str) -> None:
-        """Start-up or a reload is over."""
-        self._send(f"READY=1\nSTATUS={status}")
+    def ready(self) -> None:
+        """Start-up is over."""
+        self._is_ready = True
+        self._send_ready(BALANCING)
 
-    def reloading(self) -> None:
-        """A reload begins; the manager wants the time, so as not to take an older READY for this one."""
+    @asynccontextmanager
+    async def reload(self) -> AsyncIterator[None]:
+        """A reload, whoever asked for it. During start-up nothing is said of it: READY=1 would end that, too.
+
+        The manager wants the time, so as not to take an older READY for the one of this reload.
+        """
+        if not self._is_ready:
+            yield
+            return
         self._send(f"RELOADING=1\nMONOTONIC_USEC={time.monotonic_ns() // 1000}")
+        status = REFUSED
+        try:
+            yield
+            status = BALANCING
+        finally:
+            self._send_ready(status)
 
     def stopping(self) -> None:
         """The end begins."""
@@ -42,6 +60,9 @@ class Manager:
             else:
                 self._send("WATCHDOG=1")
                 await asyncio.sleep(self._watchdog)
+
+    def _send_ready(self, status: str) -> None:
+        self._send(f"READY=1\nSTATUS={status}")
 
     def _send(self, text: str) -> None:
         if not self._address:

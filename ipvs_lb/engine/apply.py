@@ -4,16 +4,18 @@ Rules kept here:
 1. Only what the config declares or the store knows as ours is touched; `prune` is the exception.
 2. What will be ours is written down before the kernel is touched, so that a run killed half way
    leaves nothing that the next run takes for somebody else's.
-3. New services are in the kernel before their VIPs appear; VIPs go before their services do.
+3. New services are in the kernel before their VIPs appear; VIPs go before their services do. Whom a service is
+   restricted to is in force before it is there, and until it is gone.
 4. A refusal or an interruption takes everything back that was done.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence, Set
+from collections.abc import Callable, Iterable, Sequence, Set
+from contextlib import suppress
 from dataclasses import dataclass, replace
 
-from ipvs_lb import hostplan
+from ipvs_lb import firewall, hostplan
 from ipvs_lb.commands import Command, DeleteServer, DeleteService, EditServer
 from ipvs_lb.errors import HostError, KernelError, LBError, RefusedError
 from ipvs_lb.model.config import Config
@@ -25,10 +27,10 @@ from ipvs_lb.model.desired import (
     SysctlNeed,
     owned_by,
 )
-from ipvs_lb.model.host import HostCommand, HostState, SourceNat
+from ipvs_lb.model.host import HostCommand, HostState, SetFirewall, Surrounding
 from ipvs_lb.model.identity import ServiceKey
 from ipvs_lb.model.table import Statistics, Table, VirtualService
-from ipvs_lb.plan import plan, stages
+from ipvs_lb.plan import opened, plan, stages
 from ipvs_lb.policy import Member, effective
 from ipvs_lb.ports import Host, Kernel, Store
 
@@ -52,15 +54,18 @@ class Change:
     owned: Owned
     host_state: HostState
     commands: tuple[Command, ...] = ()
-    host_before: tuple[HostCommand, ...] = ()
-    host_after: tuple[HostCommand, ...] = ()
+    firewall_first: tuple[SetFirewall, ...] = ()
+    host_before: tuple[Surrounding, ...] = ()
+    host_after: tuple[Surrounding, ...] = ()
+    firewall_last: tuple[SetFirewall, ...] = ()
     missing_sysctls: tuple[SysctlNeed, ...] = ()
     statistics: Statistics | None = None
 
     @property
     def is_empty(self) -> bool:
         """Nothing would be done to the kernel or the host."""
-        return not (self.commands or self.host_before or self.host_after)
+        host = (*self.firewall_first, *self.host_before, *self.host_after, *self.firewall_last)
+        return not (self.commands or host)
 
 
 def prepare(
@@ -74,20 +79,20 @@ def prepare(
 ) -> Change:
     """What it takes to put *config* in force, without the members in *down*."""
     table, owned = effective(config, down), store.owned()
-    has_nat = any(service.source_nat is not SourceNat.OFF for service in config.services)
+    has_rules = hostplan.has_rules(config)
     vips = [vip for service in config.services for vip in service.vips]
     has_vips = any(vip.managed for vip in vips)
     state = host.read(
         hostplan.SYSCTLS,
-        links=has_vips or has_nat or bool(owned.addresses),
-        source_nat=has_nat or owned.source_nat,
+        links=has_vips or has_rules or bool(owned.addresses),
+        firewall=has_rules or owned.firewall,
     )
-    rules = hostplan.source_nat_rules(config, table, state)
+    rules = hostplan.firewall(config, table, state)
     desired = Desired(
         table=table,
         vips=hostplan.place(vips, state),
-        source_nat=rules,
-        sysctls=hostplan.sysctl_needs(config, table, rules),
+        firewall=rules,
+        sysctls=hostplan.sysctl_needs(config, table, rules.source_nat),
         manage_sysctls=config.manage_sysctls,
         unmanaged=hostplan.unmanaged(vips),
     )
@@ -112,6 +117,7 @@ def _compare(
     before, foreign = _divide(actual, ours | owned_by(desired))
     commands = plan(before, desired.table)
     host_before, host_after = hostplan.host_plan(state, desired, owned)
+    first, last = firewall.steps(state.firewall, desired.firewall)
     return Change(
         desired=desired,
         before=before,
@@ -119,8 +125,10 @@ def _compare(
         owned=owned,
         host_state=state,
         commands=commands,
+        firewall_first=first,
         host_before=host_before,
         host_after=host_after,
+        firewall_last=last,
         missing_sysctls=hostplan.missing_sysctls(state, desired),
         statistics=kernel.statistics() if _takes_away(commands) else None,
     )
@@ -207,10 +215,18 @@ def _is_recorded(change: Change, store: Store) -> bool:
 def _execute(change: Change, kernel: Kernel, host: Host, progress: Progress) -> None:
     growing, shrinking = stages(change.commands)
     total = len(change.commands)
+    _surround(change.firewall_first, host)
     _send(growing, kernel, progress, start=0, total=total)
-    for command in (*change.host_before, *change.host_after):
-        host.execute(command)
+    with suppress(HostError):  # such a client finds its service once it is silent for a while
+        host.forget_clients(opened(growing, change.desired.table.services))
+    _surround((*change.host_before, *change.host_after), host)
     _send(shrinking, kernel, progress, start=len(growing), total=total)
+    _surround(change.firewall_last, host)
+
+
+def _surround(commands: Iterable[HostCommand], host: Host) -> None:
+    for command in commands:
+        host.execute(command)
 
 
 def _send(
@@ -245,9 +261,20 @@ def _take_back(change: Change, kernel: Kernel, host: Host, store: Store) -> None
     )
     present, _ = _divide(kernel.read(), touched | owned_by(change.desired))
     growing, shrinking = stages(plan(present, change.before))
+    first, last = _firewall_back(change, host)
+    _surround(first, host)
     kernel.execute(growing)
     done = (*change.host_before, *change.host_after)
-    for command in hostplan.undo(done, change.host_state):
-        host.execute(command)
+    _surround(hostplan.undo(done, change.host_state), host)
     kernel.execute(shrinking)
+    _surround(last, host)
     store.claim(change.owned)
+
+
+def _firewall_back(
+    change: Change, host: Host
+) -> tuple[tuple[SetFirewall, ...], tuple[SetFirewall, ...]]:
+    """The way from the firewall that is in force to the one that was, if *change* was to touch it."""
+    if not (change.firewall_first or change.firewall_last):
+        return (), ()
+    return firewall.steps(host.read(links=False).firewall, change.host_state.firewall)

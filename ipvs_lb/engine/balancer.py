@@ -12,33 +12,54 @@ Rules kept here:
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence, Set
 from concurrent.futures import Executor
+from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import TypeVar
 
 from ipvs_lb import hostplan
 from ipvs_lb.commands import Command
-from ipvs_lb.engine import records
+from ipvs_lb.engine import heap, records
 from ipvs_lb.engine.control import Outcome, Snapshot
 from ipvs_lb.engine.court import Court, withdrawn
+from ipvs_lb.engine.detours import Detours
+from ipvs_lb.engine.groups import Group, Groups
+from ipvs_lb.engine.guard import Guard
 from ipvs_lb.engine.mirror import Mirror
 from ipvs_lb.engine.monitors import Monitors
 from ipvs_lb.engine.news import Story
 from ipvs_lb.engine.notebook import Notebook
-from ipvs_lb.engine.roster import Roster, lay_out
+from ipvs_lb.engine.roster import Roster, Turn, lay_out, lay_out_after
 from ipvs_lb.engine.supervision import forever
-from ipvs_lb.errors import ConfigError, HostError, KernelError, StoreError, UsageError
+from ipvs_lb.engine.surroundings import Surroundings
+from ipvs_lb.errors import (
+    ConfigError,
+    HostError,
+    KernelError,
+    LBError,
+    RefusedError,
+    StoreError,
+    UsageError,
+)
 from ipvs_lb.events import Event, Fact, Level, Ring
+from ipvs_lb.health import Health
 from ipvs_lb.model.config import Config, Drift
-from ipvs_lb.model.desired import Desired, GenerationSummary, Owned, PlacedVip, owned_by
-from ipvs_lb.model.host import HostState
-from ipvs_lb.model.identity import IPAddress, ServiceKey
+from ipvs_lb.model.desired import (
+    Desired,
+    GenerationSummary,
+    Owned,
+    PlacedVip,
+    SysctlNeed,
+    owned_by,
+)
+from ipvs_lb.model.host import AddAddress, HostCommand, HostState, Vip
+from ipvs_lb.model.identity import AddressKey, IPAddress, ServiceKey
 from ipvs_lb.model.probe import Probe
 from ipvs_lb.model.table import Statistics, Table, VirtualService
 from ipvs_lb.overrides import Override
-from ipvs_lb.plan import plan
+from ipvs_lb.plan import opened, plan
 from ipvs_lb.policy import Member, Removed, VipRuling, starting_health
 from ipvs_lb.ports import Host, Kernel, Prober, Records, Store
 
@@ -50,9 +71,19 @@ _BACKOFF = (1.0, 2.0, 5.0, 10.0, 30.0)  # seconds to wait for a kernel that does
 _SHOWN = 5  # commands named in an event
 
 
+async def _no_other_groups(_: Config) -> Mapping[str, Group] | None:
+    return None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Parts:
-    """The outside of a gateway, as the daemon sees it. `clock`: Unix seconds that never go back."""
+    """The outside of a gateway, as the daemon sees it.
+
+    `clock`: Unix seconds that never go back. `reader` is another connection to the kernel, so that reading the whole
+    table keeps no change waiting; None: there is one for both. `during_reload` is entered for every reload, whoever
+    asked for it. `groups` gives what is declared beside the files, which it is told whenever they were read;
+    None: what was declared so far.
+    """
 
     load: Callable[[], Config]
     origin: str
@@ -63,6 +94,9 @@ class Parts:
     prober: Prober
     clock: Callable[[], float]
     threads: Executor
+    during_reload: Callable[[], AbstractAsyncContextManager[object]] = nullcontext
+    reader: Kernel | None = None
+    groups: Callable[[Config], Awaitable[Mapping[str, Group] | None]] = _no_other_groups
 
 
 class Balancer:
@@ -70,13 +104,15 @@ class Balancer:
 
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
-        self._mirror = Mirror(parts.kernel, parts.threads)
-        self._monitors = Monitors(parts.prober, self._heard, clock=parts.clock)
+        self._mirror = Mirror(parts.kernel, parts.reader or parts.kernel, parts.threads)
+        self._detours = Detours(parts.prober, self._mirror)
+        self._monitors = Monitors(self._detours, self._heard, clock=parts.clock)
         self._notebook = Notebook(parts.records, parts.threads)
         self._court = Court(lay_out(Config()), self._monitors.health)
         self._ring = Ring()
         self._subscribers: list[Callable[[Event], None]] = []
         self._dirty: set[ServiceKey] = set()
+        self._written: set[ServiceKey] = set()
         self._wake = asyncio.Event()
         self._whole_due = 0.0
         self._settled = False
@@ -86,11 +122,19 @@ class Balancer:
         self._drifted = 0
         self._reported: tuple[Command, ...] = ()
         self._vips: tuple[PlacedVip, ...] = ()
+        self._missing: tuple[SysctlNeed, ...] = ()
         self._generation: GenerationSummary | None = None
-        self._recorded = False
+        self._recorded = self._is_fresh = False
         self._config_error: tuple[str, ...] = ()
+        self._groups = Groups()
         self._reloading = asyncio.Lock()
+        self._asked: list[asyncio.Future[None]] = []
         self._begun = asyncio.Event()
+        self._kernel_trouble = self._host_trouble = ""
+        self._guard = Guard(self._change_host, self._tell)
+        self._surroundings = Surroundings(
+            parts.host.changes, self._look_around, self._announce_again
+        )
 
     # what a face can ask and order
 
@@ -106,7 +150,7 @@ class Balancer:
             decision=self._court.decision,
             probes=self._monitors.views(),
             overrides=dict(self._court.overrides),
-            kernel=None if known is None else Table(dict(known)),
+            kernel=None if known is None else Table(self._detours.datapath.without(known)),
             kernel_error=self._mirror.error,
             reconciled=self._reconciled,
             drifted=self._drifted,
@@ -115,9 +159,14 @@ class Balancer:
             last_event=self._ring.last,
         )
 
-    async def statistics(self) -> Statistics:
-        """The kernel's counters now. Raises KernelError."""
-        return await self._mirror.statistics()
+    @property
+    def roster(self) -> Roster:
+        """The configuration in force, laid out."""
+        return self._court.roster
+
+    async def statistics(self, keys: Set[ServiceKey] | None = None) -> Statistics:
+        """The kernel's counters now, of the services *keys* or of all. Raises KernelError."""
+        return await self._mirror.statistics(keys)
 
     async def order(self, members: Sequence[Member], override: Override | None) -> None:
         """Put a standing order on *members*, or with None take theirs back; durable when this returns."""
@@ -159,6 +208,14 @@ class Balancer:
         places = [vip.place for vip in self._vips if vip.announce]
         await self._aside(self._parts.host.announce, places)
 
+    def warn(self, name: str, facts: Mapping[str, Fact]) -> None:
+        """Make an event of something that a face has seen and somebody should look at."""
+        self._tell(Story(name, Level.WARNING, facts))
+
+    def note(self, name: str, facts: Mapping[str, Fact]) -> None:
+        """Make an event of something that happened in a face."""
+        self._tell(Story(name, Level.INFO, facts))
+
     def events(self, after: int) -> tuple[Event, ...]:
         """The kept events numbered above *after*, oldest first."""
         return self._ring.after(after)
@@ -175,8 +232,9 @@ class Balancer:
 
         Raises ConfigError: a daemon does not start without a configuration.
         """
-        config = await self._aside(self._parts.load)
-        roster = await self._aside(lay_out, config)
+        self._groups = await self._with_files(await self._aside(self._parts.load))
+        first = await self._aside(lay_out_after, lay_out(Config()), self._groups.merged())
+        roster = first.roster
         remembered = await self._notebook.read(roster)
         for event in remembered.events:
             self._ring.restore(event)
@@ -189,7 +247,8 @@ class Balancer:
             starting_health, roster.layouts.values(), table, known, self._parts.clock()
         )
         self._court.overrides.update(remembered.overrides)
-        self._enact(roster, remembered.removed)
+        self._enact(first, remembered.removed)
+        self._need_whole()
         self._monitors.restore(health)
         self._monitors.keep(roster.users)
 
@@ -208,6 +267,8 @@ class Balancer:
                     ("monitors", self._monitors.run),
                     ("notebook", self._notebook.run),
                     ("drains", self._watch_drains),
+                    ("links", self._surroundings.listen),
+                    ("announcements", self._surroundings.react),
                     ("reconciler", self._follow),
                 ):
                     group.create_task(forever(name, work, self._crashed), name=name)
@@ -221,45 +282,92 @@ class Balancer:
 
     async def reload(self) -> None:
         """Read the configuration again. Raises ConfigError, and the old one stays in force."""
-        async with self._reloading:
-            try:
-                config = await self._aside(self._parts.load)
-                roster = await self._aside(_lay_out_anew, config, self._court.roster)
-            except ConfigError as error:
-                self._config_error = error.problems
-                facts: dict[str, Fact] = {
-                    "problems": len(error.problems),
-                    "first": error.problems[0],
-                }
-                self._tell(Story("config.refused", Level.ERROR, facts))
-                raise
-            self._config_error = ()
-            present = Table(dict(self._mirror.services or {}))
-            new = {p: self._monitors.health.get(p) for p in roster.users}
-            known = {p: health for p, health in new.items() if health is not None}
-            health = await self._aside(
-                starting_health, roster.layouts.values(), present, known, self._parts.clock()
-            )
-            self._enact(roster, self._removals(roster))
-            self._monitors.restore({p: h for p, h in health.items() if p not in known})
-            self._monitors.keep(roster.users)
-            self._tell(Story("config.loaded", Level.INFO, {"services": len(roster.layouts)}))
+        async with self._reloading, self._parts.during_reload():
+            with heap.at_rest():
+                await self._reload()
 
-    def _enact(self, roster: Roster, removed: Mapping[Member, Removed]) -> None:
+    async def _reload(self) -> None:
+        try:
+            groups = await self._with_files(await self._aside(self._parts.load))
+        except ConfigError as error:
+            self._config_error = error.problems
+            facts: dict[str, Fact] = {
+                "problems": len(error.problems),
+                "first": error.problems[0],
+            }
+            self._tell(Story("config.refused", Level.ERROR, facts))
+            raise
+        self._config_error = ()
+        turn = await self._turn_to(groups)
+        self._recorded = False
+        if self._needs_nothing_else(turn):
+            self._look_around()
+        else:
+            self._need_whole()
+        services = len(self._court.roster.layouts)
+        self._tell(Story("config.loaded", Level.INFO, {"services": services}))
+
+    async def _with_files(self, files: Config) -> Groups:
+        """What is declared when the configuration's files say *files*. Raises ConfigError."""
+        return self._groups.with_files(files, await self._parts.groups(files))
+
+    async def declare(self, group: str, services: Group) -> None:
+        """Have *services* as the group of that name beside all else; they are in the kernel when this returns.
+
+        Raises ConfigError when one is declared elsewhere, and changes nothing then; KernelError, HostError or
+        StoreError when they could not be brought in force, which is tried again all the same.
+        """
+        async with self._reloading:
+            turn = await self._turn_to(self._groups.with_group(group, services))
+            if not self._needs_nothing_else(turn):
+                self._need_whole()
+            asked: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+            self._asked.append(asked)
+            self._wake.set()
+        await asked
+
+    def _needs_nothing_else(self, turn: Turn) -> bool:
+        """Whether writing the virtual services that changed brings *turn* in force, addresses and rules being as they are."""
+        present = self._mirror.services
+        return (
+            self._settled
+            and present is not None
+            and bool(turn.changed)
+            and not turn.gone
+            and all(key in present for key in turn.changed)
+            and not turn.reaches_host
+        )
+
+    async def _turn_to(self, groups: Groups) -> Turn:
+        """Decide by *groups* from now on."""
+        turn = await self._aside(lay_out_after, self._court.roster, groups.merged())
+        present = Table(dict(self._mirror.services or {}))
+        health = await self._aside(
+            _new_health, turn, present, self._monitors.health, self._parts.clock()
+        )
+        self._groups = groups
+        self._enact(turn, self._removals(turn))
+        self._monitors.restore(health)
+        self._monitors.keep(turn.roster.users, turn.probes)
+        return turn
+
+    def _enact(self, turn: Turn, removed: Mapping[Member, Removed]) -> None:
         for member, record in removed.items():
             self._notebook.put(records.removed_name(member), records.removed_text(record))
-        for probe in self._court.roster.users.keys() - roster.users.keys():
-            self._notebook.put(records.health_name(probe), None)
-        self._dirty |= self._court.replace(roster, removed)
-        self._recorded = False
-        self._need_whole()
+        for probe in turn.probes:
+            if probe not in turn.roster.users:
+                self._notebook.put(records.health_name(probe), None)
+        self._court.replace(turn, removed)
+        self._dirty |= turn.changed
+        self._detours.datapath = turn.roster.datapath
 
-    def _removals(self, roster: Roster) -> dict[Member, Removed]:
+    def _removals(self, turn: Turn) -> dict[Member, Removed]:
         """Servers that have connections and are no longer declared, while their service still is."""
         now, found = self._parts.clock(), {}
-        for key, virtual in (self._mirror.services or {}).items():
-            layout = roster.layouts.get(key)
-            if layout is None:
+        present = self._mirror.services or {}
+        for key, layout in ((key, turn.roster.layouts[key]) for key in turn.changed):
+            virtual = present.get(key)
+            if virtual is None:
                 continue
             declared = {seat.member.server for seat in layout.seats}
             timeout = layout.declared.policy.drain_timeout
@@ -288,14 +396,56 @@ class Balancer:
         self._whole_due = 0.0
         self._wake.set()
 
+    def _look_around(self) -> None:
+        """Have everything compared now; what is in force stays so meanwhile."""
+        if not self._failures:
+            self._whole_due = 0.0
+            self._wake.set()
+
+    async def _announce_again(self, interfaces: Set[str]) -> None:
+        places = [
+            vip.place for vip in self._vips if vip.announce and vip.place.interface in interfaces
+        ]
+        if not places:
+            return
+        try:
+            await self._aside(self._parts.host.announce, places)
+        except HostError as error:
+            self._host_failed(error)
+
     async def _follow(self) -> None:
         while True:
             await self._sleep()
             self._wake.clear()
-            now = self._parts.clock()
-            await self._decide(now)
-            if now >= self._whole_due:
-                await self._whole()
+            asked, self._asked = self._asked, []
+            try:
+                trouble = await self._bring_in_force()
+            except BaseException:
+                self._asked = asked + self._asked
+                raise
+            self._answer(asked, trouble)
+
+    async def _bring_in_force(self) -> LBError | None:
+        """Decide and write what has changed, and compare everything when it is time; what went wrong."""
+        now = self._parts.clock()
+        await self._decide(now)
+        if now >= self._whole_due:
+            return await self._whole()
+        return None if self._settled else KernelError(self._kernel_trouble or "not settled yet")
+
+    def _answer(self, asked: list[asyncio.Future[None]], trouble: LBError | None) -> None:
+        """Tell those who wait for what they declared; where it has been overtaken, they wait for the next round."""
+        if trouble is None and not self._settled:
+            self._asked = asked + self._asked
+            self._wake.set()
+            return
+        for one in asked:
+            if one.done():
+                continue
+            if trouble is None:
+                one.set_result(None)
+            else:
+                one.set_exception(trouble)
 
     async def _sleep(self) -> None:
         now = self._parts.clock()
@@ -314,7 +464,7 @@ class Balancer:
     async def _decide(self, now: float) -> None:
         keys = list(self._dirty | self._court.due(now))
         self._dirty.clear()
-        vips = {address: ruling.is_up for address, ruling in self._court.vips.items()}
+        turned = self._court.turned
         for start in range(0, len(keys), _SLICE):
             part = keys[start : start + _SLICE]
             for story in self._court.decide(part, now):
@@ -322,13 +472,14 @@ class Balancer:
             if self._settled:
                 await self._write(part)
             await asyncio.sleep(0)
-        if {address: ruling.is_up for address, ruling in self._court.vips.items()} != vips:
+        if self._court.turned != turned:
             self._need_whole()
 
     async def _write(self, keys: Iterable[ServiceKey]) -> None:
         """Bring *keys* in force, as the difference from what is known to be in the kernel."""
         known = self._mirror.services
         decided = self._court.services
+        keys = [key for key in keys if key not in self._guard.withheld]
         if known is None or any(key not in known for key in keys):
             self._need_whole()
             return
@@ -336,78 +487,186 @@ class Balancer:
         before = {key: known[key] for key in after}
         commands = plan(Table(before), Table(after))
         if commands:
+            self._written.update(after)
             await self._try_to_write(commands, after)
 
     async def _try_to_write(
         self, commands: Sequence[Command], after: Mapping[ServiceKey, VirtualService]
-    ) -> bool:
+    ) -> None:
         try:
-            await self._mirror.write(commands, after)
+            await self._put(commands, after)
         except KernelError as error:
             self._lost(error)
-            return False
+
+    async def _put(
+        self, commands: Sequence[Command], after: Mapping[ServiceKey, VirtualService]
+    ) -> None:
+        """Raises KernelError."""
+        await self._mirror.write(commands, after)
         shown = "; ".join(map(str, commands[:_SHOWN]))
         self._tell(Story("plan.applied", Level.INFO, {"commands": len(commands), "first": shown}))
-        return True
+        await self._forget_clients(opened(commands, after))
+
+    async def _forget_clients(self, services: Mapping[AddressKey, Set[IPAddress]]) -> None:
+        """Clients that asked before their service was there find it from now on."""
+        if not services:
+            return
+        shown = ", ".join(map(str, list(services)[:_SHOWN]))
+        try:
+            forgotten = await self._aside(self._parts.host.forget_clients, services)
+        except HostError as error:
+            facts: dict[str, Fact] = {"services": shown, "reason": str(error), "hint": error.hint}
+            self._tell(Story("clients.kept", Level.WARNING, facts))
+            return
+        if forgotten:
+            self._tell(
+                Story("clients.forgotten", Level.INFO, {"services": shown, "clients": forgotten})
+            )
 
     def _lost(self, error: KernelError) -> None:
-        """The kernel refused or did not answer: try again later, louder the first time."""
+        """The kernel refused or did not answer: try again later, and tell each reason once."""
         self._settled = False
         pause = _BACKOFF[min(self._failures, len(_BACKOFF) - 1)]
         self._failures += 1
         self._whole_due = self._parts.clock() + pause
-        facts: dict[str, Fact] = {"reason": str(error), "hint": error.hint, "retry_in": pause}
-        self._tell(Story("kernel.failed", Level.ERROR, facts))
+        if str(error) != self._kernel_trouble:
+            self._kernel_trouble = str(error)
+            facts: dict[str, Fact] = {"reason": str(error), "hint": error.hint, "retry_in": pause}
+            self._tell(Story("kernel.failed", Level.ERROR, facts))
 
-    async def _whole(self) -> None:
-        """Read, compare and repair everything."""
+    def _host_failed(self, error: HostError | StoreError) -> None:
+        """Something beside the table could not be read or done: tell each reason once."""
+        if str(error) != self._host_trouble:
+            self._host_trouble = str(error)
+            facts: dict[str, Fact] = {"reason": str(error), "hint": error.hint}
+            self._tell(Story("host.failed", Level.ERROR, facts))
+
+    async def _whole(self) -> LBError | None:
+        """Read, compare and repair everything; what went wrong."""
         config = self._court.roster.config
         self._whole_due = self._parts.clock() + config.daemon.reconcile_interval
         try:
-            await self._compare(config)
+            return await self._compare(config)
         finally:
             self._begun.set()
 
-    async def _compare(self, config: Config) -> None:
+    async def _compare(self, config: Config) -> LBError | None:
         try:
             await self._reconcile(config)
         except KernelError as error:
             self._lost(error)
-            return
+            return error
         except (HostError, StoreError) as error:
-            facts: dict[str, Fact] = {"reason": str(error), "hint": error.hint}
-            self._tell(Story("host.failed", Level.ERROR, facts))
-            return
+            self._host_failed(error)
+            return error
+        if self._host_trouble:
+            self._tell(Story("host.recovered", Level.INFO, {"reason": self._host_trouble}))
         if self._failures:
             self._tell(Story("kernel.recovered", Level.INFO, {"failures": self._failures}))
         self._failures = 0
+        self._kernel_trouble = self._host_trouble = ""
         self._reconciled = self._parts.clock()
+        return None
 
     async def _reconcile(self, config: Config) -> None:
         roster, store = self._court.roster, self._parts.store
-        owned = await self._aside(store.owned)
+        self._written.clear()
+        owned = await self._meanwhile(self._aside(store.owned))
         table, rulings = self._court.table(), dict(self._court.vips)
-        desired, state = await self._aside(self._desired, config, owned, table, rulings)
-        actual = await self._mirror.read()
-        wanted = owned_by(desired)
-        ours = _part_of(actual, owned | wanted)
-        commands = await self._aside(plan, ours, desired.table)
-        if commands and self._settled and self._is_left_alone(commands, config):
+        desired, state, homeless = await self._meanwhile(
+            self._aside(self._desired, config, owned, table, rulings)
+        )
+        actual = await self._meanwhile(self._mirror.read())
+        if self._written and self._mirror.services is None:
+            await self._reconcile(config)  # a write failed meanwhile: nobody knows how far it came
             return
+        actual, desired = self._with_written(actual, desired)
+        wanted = owned_by(desired)
         if owned | wanted != owned:
             await self._aside(store.claim, owned | wanted)
+        desired, unable = await self._guard.restrict(desired, state.firewall, settled=self._settled)
+        ours = _part_of(actual, owned | wanted)
+        commands = await self._aside(plan, ours, desired.table)
+        if self._is_drift(commands) and self._is_left_alone(commands, config):
+            _raise(unable)
+            return
         before, after = hostplan.host_plan(state, desired, owned)
         self._mirror.services = dict(ours.services)
-        if commands and not await self._try_to_write(commands, desired.table.services):
-            return
-        self._mirror.services = dict(desired.table.services)
+        refused = await self._write_all(commands, desired)
         self._vips = desired.vips
-        for step in (*before, *after):
-            await self._aside(self._parts.host.execute, step)
+        trouble = await self._change_host((*before, *after), homeless)
+        if refused is not None:
+            raise refused
+        released = await self._guard.release()
+        self._tell_missing(hostplan.missing_sysctls(state, desired))
+        is_current = self._court.roster is roster
+        self._settled |= is_current
+        _raise(unable, trouble, released)
+        if is_current:
+            await self._meanwhile(self._record(desired, owned | wanted))
+
+    async def _meanwhile(self, work: Coroutine[None, None, T]) -> T:
+        """The result of *work*; as long as it takes, results that decide are in force at once all the same."""
+        running = asyncio.get_running_loop().create_task(work, name="reconciler's work")
+        running.add_done_callback(lambda _: self._wake.set())
+        try:
+            while not running.done():
+                await self._wake.wait()
+                self._wake.clear()
+                if self._settled:
+                    await self._decide(self._parts.clock())
+        finally:
+            running.cancel()
+            self._wake.set()
+        return await running
+
+    def _with_written(self, actual: Table, desired: Desired) -> tuple[Table, Desired]:
+        """Both with what was written while they were made: of that they may know nothing, or a part."""
+        decided, known = self._court.services, self._mirror.services or {}
+        keys = [key for key in self._written if key in decided and key in known]
+        if not keys:
+            return actual, desired
+        present = {**actual.services, **{key: known[key] for key in keys}}
+        wanted = {**desired.table.services, **{key: decided[key].virtual for key in keys}}
+        table = replace(desired.table, services=wanted)
+        return replace(actual, services=present), replace(desired, table=table)
+
+    async def _write_all(
+        self, commands: Sequence[Command], desired: Desired
+    ) -> RefusedError | None:
+        """Bring the whole table in force; what was refused keeps back nothing else. Raises KernelError."""
+        try:
+            if commands:
+                await self._put(commands, desired.table.services)
+        except RefusedError as refused:
+            return refused
+        self._mirror.services = dict(desired.table.services)
+        return None
+
+    async def _change_host(
+        self, steps: Sequence[HostCommand], homeless: Sequence[Vip] = ()
+    ) -> HostError | None:
+        """Carry out *steps*; what of them, or which VIP, had to be left."""
+        left = [
+            f"VIP {vip.address} is nowhere: there is no interface {vip.interface}"
+            for vip in homeless
+        ]
+        hint = "ip link" if left else None
+        for step in steps:
+            try:
+                await self._aside(self._parts.host.execute, step)
+            except HostError as error:
+                left.append(str(error))
+                hint = hint or error.hint
+                continue
             self._tell(Story("host.changed", Level.INFO, {"what": str(step)}))
-        if self._court.roster is roster:
-            await self._record(desired, owned | wanted)
-            self._settled = True
+        added = [step for step in steps if isinstance(step, AddAddress) and step.announce]
+        self._surroundings.announced({step.place.interface for step in added})
+        return HostError("; ".join(left[:_SHOWN]), hint=hint) if left else None
+
+    def _is_drift(self, commands: Sequence[Command]) -> bool:
+        """Whether others made *commands* necessary."""
+        return bool(commands) and self._settled and not self._guard.is_news
 
     def _is_left_alone(self, commands: Sequence[Command], config: Config) -> bool:
         """Others changed what is ours: say so, and whether that stays."""
@@ -427,22 +686,34 @@ class Balancer:
 
     def _desired(
         self, config: Config, owned: Owned, table: Table, rulings: Mapping[IPAddress, VipRuling]
-    ) -> tuple[Desired, HostState]:
-        """Everything that is to be in force, and the host as it is. Runs beside the event loop."""
+    ) -> tuple[Desired, HostState, Sequence[Vip]]:
+        """Everything that is to be in force, the host as it is, and the VIPs that have no place on it.
+
+        Runs beside the event loop.
+        """
         state = self._parts.host.read(hostplan.SYSCTLS)
-        rules = hostplan.source_nat_rules(config, table, state)
+        rules = hostplan.firewall(config, table, state)
         vips = [vip for service in config.services for vip in service.vips]
+        homeless = hostplan.homeless(vips, state)
+        vips = [vip for vip in vips if vip not in homeless] if homeless else vips
+        names = hostplan.answer_sysctls(config, state)
+        if names:
+            asked = self._parts.host.read(names, links=False, firewall=False)
+            state = replace(state, sysctls={**state.sysctls, **asked.sysctls})
         if table.daemons is None and owned.daemons:
             table = replace(table, daemons={})
+        placed = hostplan.place(vips, state)
         desired = Desired(
             table,
-            hostplan.place(vips, state),
+            placed,
             rules,
-            hostplan.sysctl_needs(config, table, rules),
+            hostplan.sysctl_needs(config, table, rules.source_nat)
+            + hostplan.answer_needs(config, placed, state),
             config.manage_sysctls,
             hostplan.unmanaged(vips),
         )
-        return withdrawn(desired, rulings), state
+        present = {place.address for place in state.addresses}
+        return withdrawn(desired, rulings, present), state, homeless
 
     async def _record(self, desired: Desired, claimed: Owned) -> None:
         """A configuration that is in force for the first time makes a generation."""
@@ -450,22 +721,29 @@ class Balancer:
         if self._recorded:
             if claimed != owned_by(desired):
                 await self._aside(store.claim, owned_by(desired))
+            if self._is_fresh:  # the first results are in by now, and with them many new decisions
+                self._is_fresh = False
+                heap.settle()
             return
-        now = self._parts.clock()
+        now, services = self._parts.clock(), self._detours.datapath.without(desired.table.services)
+        declared = replace(desired, table=replace(desired.table, services=services))
         self._generation = await self._aside(
-            lambda: store.commit(desired, origin=self._parts.origin, now=now)
+            lambda: store.commit(declared, origin=self._parts.origin, now=now)
         )
-        self._recorded = True
+        if declared != desired:
+            await self._aside(store.claim, owned_by(desired))
+        self._recorded = self._is_fresh = True
+        heap.settle()
 
     async def _watch_drains(self) -> None:
         while True:
             await asyncio.sleep(_DRAIN_POLL)
-            present = self._mirror.services
-            if present is None or not self._court.draining():
+            present, waiting = self._mirror.services, self._court.draining()
+            if present is None or not waiting:
                 continue
-            present = dict(present)
+            present = {key: present[key] for key in waiting if key in present}
             try:
-                counted = await self._mirror.statistics()
+                counted = await self._mirror.statistics(present.keys())
             except KernelError as error:
                 self._lost(error)
                 continue
@@ -478,6 +756,14 @@ class Balancer:
         facts: dict[str, Fact] = {"task": name, "error": what, "retry_in": pause}
         self._tell(Story("task.crashed", Level.ERROR, facts))
         self._need_whole()
+
+    def _tell_missing(self, missing: tuple[SysctlNeed, ...]) -> None:
+        """Each sysctl that only the operator can set is told once, and again when it was right in between."""
+        for need in missing:
+            if need not in self._missing:
+                facts = {"sysctl": f"{need.name}={need.value}", "reason": need.reason}
+                self._tell(Story("sysctl.missing", Level.WARNING, facts))
+        self._missing = missing
 
     def _explained(self, story: Story) -> Story:
         """A server that goes down says what its last failure was."""
@@ -504,15 +790,15 @@ class Balancer:
             told(event)
 
 
-def _lay_out_anew(config: Config, before: Roster) -> Roster:
-    """The roster of *config*, with the layouts of *before* where nothing has changed."""
-    new = lay_out(config)
-    same = {
-        key: before.layouts[key]
-        for key, layout in new.layouts.items()
-        if key in before.layouts and before.layouts[key] == layout
-    }
-    return replace(new, layouts={**new.layouts, **same})
+def _new_health(
+    turn: Turn, present: Table, health: Mapping[Probe, Health], now: float
+) -> dict[Probe, Health]:
+    """What is believed of the probes that are new with *turn*; that of the others goes on."""
+    layouts = [turn.roster.layouts[key] for key in turn.changed]
+    probes = (probe for layout in layouts for seat in layout.seats for probe in seat.probes)
+    known = {probe: health[probe] for probe in probes if probe in health}
+    found = starting_health(layouts, present, known, now)
+    return {probe: believed for probe, believed in found.items() if probe not in known}
 
 
 def _part_of(actual: Table, ours: Owned) -> Table:
@@ -523,3 +809,11 @@ def _part_of(actual: Table, ours: Owned) -> Table:
         actual.timeouts,
         {role: daemon for role, daemon in present.items() if role in ours.daemons},
     )
+
+
+def _raise(*troubles: HostError | None) -> None:
+    """Raises HostError with all there is, if there is any."""
+    told = [trouble for trouble in troubles if trouble is not None]
+    if told:
+        hints = [trouble.hint for trouble in told if trouble.hint]
+        raise HostError("; ".join(map(str, told)), hint=next(iter(hints), None))

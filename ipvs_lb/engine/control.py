@@ -5,13 +5,13 @@ Everything a face sees is a value of one moment; everything it orders becomes an
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from typing import Protocol
 
-from ipvs_lb.events import Event
+from ipvs_lb.events import Event, Fact
 from ipvs_lb.health import Health
-from ipvs_lb.model.config import Config
+from ipvs_lb.model.config import Config, DeclaredService
 from ipvs_lb.model.desired import GenerationSummary
 from ipvs_lb.model.identity import ServiceKey
 from ipvs_lb.model.probe import Probe
@@ -29,13 +29,27 @@ class Outcome:
     result: Result
 
 
+class Outcomes(Protocol):
+    """The last outcomes of one probe, oldest first; each is made when it is asked for."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, number: int, /) -> Outcome: ...
+
+    def __iter__(self) -> Iterator[Outcome]: ...
+
+    def newest_failure(self) -> Outcome | None:
+        """The last of them that was no success."""
+        ...
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProbeView:
-    """One probe: what is believed, its last outcomes (oldest first), and how many members share it."""
+    """One probe: what is believed, its last outcomes, and how many members share it."""
 
     probe: Probe
     health: Health
-    history: tuple[Outcome, ...]
+    history: Outcomes
     users: int
 
 
@@ -71,8 +85,8 @@ class Control(Protocol):
         """Everything there is to see, at this moment."""
         ...
 
-    async def statistics(self) -> Statistics:
-        """The kernel's counters now. Raises KernelError."""
+    async def statistics(self, keys: Set[ServiceKey] | None = None) -> Statistics:
+        """The kernel's counters now, of the services *keys* or of all. Raises KernelError."""
         ...
 
     async def order(self, members: Sequence[Member], override: Override | None) -> None:
@@ -90,8 +104,20 @@ class Control(Protocol):
         """Read the configuration again. Raises ConfigError, and the old one stays in force."""
         ...
 
+    async def declare(self, group: str, services: Sequence[DeclaredService]) -> None:
+        """Have *services* as the group of that name beside all else; they are in the kernel when this returns.
+
+        Raises ConfigError when one is declared elsewhere, and changes nothing then; KernelError, HostError or
+        StoreError when they could not be brought in force, which is tried again all the same.
+        """
+        ...
+
     async def announce(self) -> None:
         """Announce every VIP that is up on its link once more. Raises HostError."""
+        ...
+
+    def warn(self, name: str, facts: Mapping[str, Fact]) -> None:
+        """Make an event of something that a face has seen and somebody should look at."""
         ...
 
     def events(self, after: int) -> tuple[Event, ...]:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from array import array
+from collections.abc import Sequence
 from dataclasses import replace
+from typing import overload
 
 from ipvs_lb.engine.control import Outcome
 from ipvs_lb.model.results import Result, Timings
@@ -13,8 +15,11 @@ _FIELDS = 5  # when it ended, then the four timings
 _NO_TIMINGS = Timings()
 
 
-class History:
-    """At most *size* outcomes, the oldest forgotten first. Verdicts that repeat are kept once."""
+class History(Sequence[Outcome]):
+    """At most *size* outcomes, oldest first; the oldest are forgotten. Verdicts that repeat are kept once.
+
+    Outcomes are made when they are asked for, so that asking for the last one costs one.
+    """
 
     __slots__ = ("_next", "_numbers", "_size", "_verdicts")
 
@@ -47,11 +52,34 @@ class History:
             self._numbers[place * _FIELDS : (place + 1) * _FIELDS] = row
         self._next = (place + 1) % self._size
 
-    def outcomes(self) -> tuple[Outcome, ...]:
-        """What is remembered, oldest first."""
+    def __len__(self) -> int:
+        return len(self._verdicts)
+
+    @overload
+    def __getitem__(self, number: int) -> Outcome: ...
+    @overload
+    def __getitem__(self, number: slice) -> tuple[Outcome, ...]: ...
+    def __getitem__(self, number: int | slice) -> Outcome | tuple[Outcome, ...]:
         count = len(self._verdicts)
         first = self._next if count == self._size else 0
-        return tuple(self._outcome((first + number) % count) for number in range(count))
+        if isinstance(number, slice):
+            return tuple(
+                self._outcome((first + one) % count) for one in range(*number.indices(count))
+            )
+        if not -count <= number < count:
+            raise IndexError(number)
+        return self._outcome((first + number) % count)
+
+    def outcomes(self) -> tuple[Outcome, ...]:
+        """What is remembered, oldest first."""
+        return self[:]
+
+    def newest_failure(self) -> Outcome | None:
+        """The last outcome that was no success."""
+        for back in range(1, len(self) + 1):
+            if self._verdicts[self._next - back].error is not None:
+                return self[-back]
+        return None
 
     def copy(self) -> History:
         """The same memory, which from here on goes its own way."""

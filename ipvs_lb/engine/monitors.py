@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Set
 from dataclasses import dataclass, replace
 from functools import partial
 from random import random as uniform
@@ -79,7 +79,7 @@ class Monitors:
         self._concurrency = concurrency
         self._history_size = history
         self._monitors: dict[Probe, _Monitor] = {}
-        self._users: dict[Probe, int] = {}
+        self._users: Mapping[Probe, int] = {}
         self._restored: dict[Probe, Health] = {}
         self._health: dict[Probe, Health] = {}
         self._fresh: dict[_Monitor, None] = {}
@@ -105,10 +105,16 @@ class Monitors:
             else:
                 self._believe(monitor, believed)
 
-    def keep(self, wanted: Mapping[Probe, int]) -> None:
-        """Monitor exactly the probes of *wanted*, each with its number of users."""
-        gone = [self._drop(probe) for probe in self._monitors.keys() - wanted.keys()]
-        new = [self._new(probe) for probe in wanted if probe not in self._monitors]
+    def keep(self, wanted: Mapping[Probe, int], changed: Set[Probe] | None = None) -> None:
+        """Monitor exactly the probes of *wanted*, each with its number of users, which must stay as it is.
+
+        None but *changed* probes come or go, where that is known: the others are then not looked at.
+        """
+        going, coming = (tuple(self._monitors), wanted) if changed is None else (changed, changed)
+        gone = [self._drop(probe) for probe in going if probe not in wanted]
+        new = [
+            self._new(probe) for probe in coming if probe in wanted and probe not in self._monitors
+        ]
         if gone and new:
             _inherit({content_of(monitor.probe): monitor for monitor in gone}, new)
         for monitor in new:
@@ -116,7 +122,7 @@ class Monitors:
             self._believe(monitor, self._restored.get(probe, monitor.health))
             self._fresh[monitor] = None
         self._restored.clear()
-        self._users = dict(wanted)
+        self._users = wanted
         self._wake()
 
     def view(self, probe: Probe) -> ProbeView:
@@ -125,7 +131,7 @@ class Monitors:
         return ProbeView(
             probe=probe,
             health=monitor.health,
-            history=monitor.history.outcomes(),
+            history=monitor.history,
             users=self._users[probe],
         )
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import select
 import socket
 from dataclasses import dataclass
+from types import TracebackType
+from typing import Self
 
 from ipvs_lb.errors import LabError
 from ipvs_lb.lab.hosts import Host
@@ -27,6 +30,56 @@ class Answer:
     def server(self) -> str:
         """The name of the server that answered: the first word it says."""
         return self.text.partition("\n")[0].partition(" ")[0]
+
+
+class Download:
+    """A connection on which the web application says its name again and again; `server` is who it began with."""
+
+    def __init__(
+        self, client: Host, address: str, port: int = 80, *, timeout: float = 20.0
+    ) -> None:
+        self._what = f"{client.name}: download from {address} port {port}"
+        try:
+            self._connection = client.call(socket.create_connection, (address, port), timeout)
+            self._connection.sendall(b"GET /download HTTP/1.0\r\n\r\n")
+            self._receive(b"\r\n\r\n")
+        except OSError as error:
+            raise LabError(f"{self._what}: {error}") from error
+        self.server = self.next()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End it."""
+        self._connection.close()
+
+    def next(self) -> str:
+        """The name that comes next; what came before does not count. Raises LabError when nothing comes."""
+        try:
+            while select.select([self._connection], [], [], 0)[0]:
+                self._receive()
+            return self._receive().split()[-1].decode()
+        except OSError as error:
+            raise LabError(f"{self._what}: {error}") from error
+
+    def _receive(self, end: bytes = b"\n") -> bytes:
+        """What is there, and what follows up to *end*."""
+        received = b""
+        while end not in received or not received.endswith(b"\n"):
+            part = self._connection.recv(_BUFFER)
+            if not part:
+                raise ConnectionError("it has ended")
+            received += part
+        return received
 
 
 def get(client: Host, url: str, *, timeout: float = 5.0) -> Answer:

@@ -24,7 +24,7 @@ SERVERS: Mapping[str, str] = {"server-1": "10.0.0.4", "server-2": "10.0.0.6"}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Walkthrough:
-    """The hosts of the walkthrough and the web application on each server."""
+    """The hosts of the walkthrough and the web application on each server, with its two listeners."""
 
     network: Network
     lan: Switch
@@ -32,6 +32,7 @@ class Walkthrough:
     gateway: Host
     servers: tuple[Host, ...]
     apps: tuple[WebApp, ...]
+    listeners: tuple[tuple[Listener, ...], ...]
 
 
 def build(network: Network) -> Walkthrough:
@@ -41,18 +42,24 @@ def build(network: Network) -> Walkthrough:
     client.route("default", GATEWAY_OUTSIDE)
     gateway.plug(lan, f"{GATEWAY_INSIDE}/24")
     servers = tuple(_server(network, lan, name, address) for name, address in SERVERS.items())
-    apps = tuple(serve(server) for server in servers)
+    apps = tuple(WebApp(server.name) for server in servers)
     return Walkthrough(
-        network=network, lan=lan, client=client, gateway=gateway, servers=servers, apps=apps
+        network=network,
+        lan=lan,
+        client=client,
+        gateway=gateway,
+        servers=servers,
+        apps=apps,
+        listeners=tuple(map(serve, apps, servers)),
     )
 
 
-def serve(server: Host) -> WebApp:
-    """The mock web application on both ports of a host, until the network ends."""
-    app = WebApp(server.name)
-    for port in PORTS:
-        server.at_end(Listener(app, server, port).close)
-    return app
+def serve(app: WebApp, server: Host) -> tuple[Listener, ...]:
+    """A mock web application on both ports of a host, until the network ends."""
+    listeners = tuple(Listener(app, server, port) for port in PORTS)
+    for listener in listeners:
+        server.at_end(listener.close)
+    return listeners
 
 
 def _server(network: Network, lan: Switch, name: str, address: str) -> Host:

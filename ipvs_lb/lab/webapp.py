@@ -1,5 +1,7 @@
 """The mock web application of the walkthrough: plain HTTP, `/` names the server, `/health` says how it is.
 
+`/download` names it again and again, for five minutes.
+
 By hand, on a server of your own: `python -m ipvs_lb.lab.webapp -p 80`, and once more with `-p 443`.
 """
 
@@ -10,15 +12,20 @@ import logging
 import platform
 import socket
 import threading
+import time
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from flask import Flask
     from werkzeug.serving import BaseWSGIServer
 
     from ipvs_lb.lab.hosts import Host
 
 PORTS = (80, 443)
+_PAUSE = 0.1  # seconds between two lines of a download
+_LINES = 3000  # of a download: five minutes
 
 
 class WebApp:
@@ -31,7 +38,7 @@ class WebApp:
 
     def flask(self) -> Flask:
         """The application, for any WSGI server."""
-        from flask import Flask
+        from flask import Flask, Response
 
         app = Flask(self.name)
 
@@ -39,6 +46,12 @@ class WebApp:
         def name() -> str:
             self.requests += 1
             return f"{self.name}\n"
+
+        @app.get("/download")
+        def download() -> Response:
+            return Response(
+                self._names(), headers={"Content-Length": str(_LINES * len(f"{self.name}\n"))}
+            )
 
         @app.get("/health")
         def health() -> tuple[str, int]:
@@ -54,6 +67,11 @@ class WebApp:
             return f"{self.name} {state}\n", 200
 
         return app
+
+    def _names(self) -> Iterator[str]:
+        for _ in range(_LINES):
+            yield f"{self.name}\n"
+            time.sleep(_PAUSE)
 
 
 class Listener:

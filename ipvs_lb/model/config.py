@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import enum
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from ipvs_lb.model.api import ApiSettings
 from ipvs_lb.model.checks import HealthCheck
+from ipvs_lb.model.cloud import OctaviaSettings
+from ipvs_lb.model.hooks import Hook
 from ipvs_lb.model.host import SourceNat, Vip
 from ipvs_lb.model.identity import IPAddress, Port, ServiceKey
 from ipvs_lb.model.settings import Forwarding, Service, SyncDaemon, Timeouts, Tunnel
@@ -105,7 +108,8 @@ class DeclaredServer:
 class DeclaredService:
     """One entry of the config: one or more virtual services that share settings, servers and policy.
 
-    `vips` are the addresses of `keys`, or those named with a fwmark. `origin` is `FILE:LINE`.
+    `vips` are the addresses of `keys`, or those named with a fwmark. `allow` are the networks of those who get in, in
+    canonical form; none stands for everyone. `origin` is `FILE:LINE`, which does not count when two are compared.
     """
 
     name: str
@@ -115,7 +119,8 @@ class DeclaredService:
     policy: HealthPolicy = HealthPolicy()  # frozen, so sharing one is safe
     vips: tuple[Vip, ...] = ()
     source_nat: SourceNat = SourceNat.OFF
-    origin: str = ""
+    allow: tuple[str, ...] = ()
+    origin: str = field(default="", compare=False)
 
 
 class Drift(enum.StrEnum):
@@ -125,16 +130,21 @@ class Drift(enum.StrEnum):
     REPORT = "report"
 
 
+PROBE_MARKS = 2**20
+"""How many firewall marks are set aside for probes through VIPs."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DaemonSettings:
     """How the daemon works: seconds between two comparisons with the kernel, and what follows from a difference.
 
-    `watch`: a change of the configuration's files is a reload.
+    `watch`: a change of the configuration's files is a reload. `probe_marks`: the first of `PROBE_MARKS` marks.
     """
 
     reconcile_interval: float = 10.0
     drift: Drift = Drift.REPAIR
     watch: bool = False
+    probe_marks: int = 0x4950_0000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -146,3 +156,6 @@ class Config:
     sync_daemons: tuple[SyncDaemon, ...] = ()
     manage_sysctls: bool = False
     daemon: DaemonSettings = DaemonSettings()  # frozen, so sharing one is safe
+    api: ApiSettings = field(default_factory=ApiSettings)
+    hooks: tuple[Hook, ...] = ()
+    octavia: OctaviaSettings | None = None

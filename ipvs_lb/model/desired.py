@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from ipvs_lb.model.host import InterfaceAddress, SourceNatRule
+from ipvs_lb.model.firewall import Firewall
+from ipvs_lb.model.host import InterfaceAddress
 from ipvs_lb.model.identity import IPAddress, ServiceKey
 from ipvs_lb.model.settings import SyncRole
 from ipvs_lb.model.table import Table
@@ -36,7 +37,7 @@ class Desired:
 
     table: Table = field(default_factory=Table)
     vips: tuple[PlacedVip, ...] = ()
-    source_nat: frozenset[SourceNatRule] = frozenset()
+    firewall: Firewall = field(default_factory=Firewall)
     sysctls: tuple[SysctlNeed, ...] = ()
     manage_sysctls: bool = False
     unmanaged: frozenset[IPAddress] = frozenset()
@@ -49,14 +50,14 @@ class Owned:
     services: frozenset[ServiceKey] = frozenset()
     addresses: frozenset[InterfaceAddress] = frozenset()
     daemons: frozenset[SyncRole] = frozenset()
-    source_nat: bool = False
+    firewall: bool = False
 
     def __or__(self, other: Owned) -> Owned:
         return Owned(
             self.services | other.services,
             self.addresses | other.addresses,
             self.daemons | other.daemons,
-            self.source_nat or other.source_nat,
+            self.firewall or other.firewall,
         )
 
 
@@ -66,7 +67,7 @@ def owned_by(desired: Desired) -> Owned:
         frozenset(desired.table.services),
         frozenset(vip.place for vip in desired.vips),
         frozenset(desired.table.daemons or ()),
-        bool(desired.source_nat),
+        bool(desired.firewall),
     )
 
 

@@ -1,4 +1,4 @@
-"""What the gateway itself must have besides the IPVS table: VIP addresses, source NAT, sysctls."""
+"""What the gateway itself must have besides the IPVS table: VIP addresses, a firewall, sysctls."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import enum
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from ipvs_lb.model.firewall import Firewall
 from ipvs_lb.model.identity import IPAddress
 
 
@@ -45,27 +46,16 @@ class InterfaceAddress:
         return f"{self.address}/{self.prefix_length} on {self.interface}"
 
 
-@dataclass(frozen=True, slots=True)
-class SourceNatRule:
-    """Connections that came for `vip` from `subnet` get the gateway's own address as their source."""
-
-    vip: IPAddress
-    subnet: str  # an ip_network in its canonical text form
-
-    def __str__(self) -> str:
-        return f"{self.subnet} to {self.vip}"
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HostState:
-    """What the gateway has now: every interface's addresses, our own source-NAT rules, the sysctls asked about.
+    """What the gateway has now: every interface's addresses, our own firewall rules, the sysctls asked about.
 
     A sysctl this kernel does not have is not in `sysctls`; names are dotted (`net.ipv4.vs.conntrack`).
     """
 
     interfaces: frozenset[str] = frozenset()
     addresses: frozenset[InterfaceAddress] = frozenset()
-    source_nat: frozenset[SourceNatRule] = frozenset()
+    firewall: Firewall = field(default_factory=Firewall)
     sysctls: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -103,15 +93,16 @@ class SetSysctl:
 
 
 @dataclass(frozen=True, slots=True)
-class SetSourceNat:
-    """Replace all of our source-NAT rules by these, in one transaction."""
+class SetFirewall:
+    """Replace all of our firewall rules by these, in one transaction."""
 
-    rules: frozenset[SourceNatRule]
+    firewall: Firewall
 
     def __str__(self) -> str:
-        if not self.rules:
-            return "remove source NAT"
-        return "source NAT " + ", ".join(sorted(map(str, self.rules)))
+        return f"set firewall: {self.firewall}" if self.firewall else "remove firewall rules"
 
 
-HostCommand = AddAddress | RemoveAddress | SetSysctl | SetSourceNat
+Surrounding = AddAddress | RemoveAddress | SetSysctl
+"""What is done while the table has grown and not shrunk yet."""
+
+HostCommand = Surrounding | SetFirewall

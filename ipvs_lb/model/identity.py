@@ -57,6 +57,10 @@ class AddressKey:
         """The address family."""
         return family_of(self.address)
 
+    def __hash__(self) -> int:
+        """An address's own hash makes a text of it first, which is most of what looking up a server costs."""
+        return hash((self.protocol, int(self.address), self.port))
+
     def __str__(self) -> str:
         return f"{self.protocol}/{endpoint(self.address, self.port)}"
 
@@ -94,6 +98,10 @@ class ServerKey:
     def family(self) -> Family:
         """The address family."""
         return family_of(self.address)
+
+    def __hash__(self) -> int:
+        """As of `AddressKey`."""
+        return hash((int(self.address), self.port))
 
     def __str__(self) -> str:
         return endpoint(self.address, self.port)

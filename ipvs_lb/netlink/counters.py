@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from ipvs_lb.model.counters import Counters
 from ipvs_lb.netlink.attributes import Attributes
 
@@ -12,10 +14,10 @@ def decode(attributes: Attributes, old: int, wide: int) -> Counters:
     """The counters in attribute *wide*, else in *old*, else zeros. Raises CodecError."""
     if wide in attributes:
         block = Attributes("counters", attributes.payload(wide))
-        return _counters([block.u64(kind, 0) for kind in range(1, 11)])
+        return from_values([block.u64(kind, 0) for kind in range(1, 11)])
     if old in attributes:
         block = Attributes("counters", attributes.payload(old))
-        return _counters(
+        return from_values(
             [
                 block.u64(kind, 0) if kind in _BYTE_TOTALS else block.u32(kind, 0)
                 for kind in range(1, 11)
@@ -24,7 +26,7 @@ def decode(attributes: Attributes, old: int, wide: int) -> Counters:
     return Counters()
 
 
-def _counters(values: list[int]) -> Counters:
+def from_values(values: Sequence[int]) -> Counters:
     """From the values of IPVS_STATS_ATTR_CONNS (1) to IPVS_STATS_ATTR_OUTBPS (10)."""
     return Counters(
         connections=values[0],

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import errno
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence, Set
 from contextlib import contextmanager
+from functools import partial
 from typing import Self, TypeVar
 
 from ipvs_lb.commands import Command
 from ipvs_lb.errors import CodecError, KernelError, RefusedError
+from ipvs_lb.model.counters import Counters
+from ipvs_lb.model.identity import ServiceKey
 from ipvs_lb.model.settings import SyncDaemon, SyncRole, Timeouts
 from ipvs_lb.model.table import KernelInfo, ServiceStatistics, Statistics, Table, VirtualService
-from ipvs_lb.netlink import daemons, requests, servers, services
+from ipvs_lb.netlink import daemons, requests, services
 from ipvs_lb.netlink.attributes import Attributes
+from ipvs_lb.netlink.counter_dumps import CounterDumps
 from ipvs_lb.netlink.dumps import InterruptedDumpError, ServerDumps, messages, read_services
 from ipvs_lb.netlink.kernel_errors import refusal, unavailable
 from ipvs_lb.netlink.modules import Loader, MissingModules, modprobe
@@ -22,6 +26,10 @@ from ipvs_lb.netlink.transport import RECEIVE_BUFFER, LostAnswersError, Transpor
 
 _READS = 5  # until the table is given up as changing all the time
 _ROUNDS = 3  # a command, its correction, and a correction of that
+_NOT_THERE = {
+    errno.ESRCH,
+    errno.EAFNOSUPPORT,
+}  # the latter for IPv6 where IPVS was built without it
 
 Result = TypeVar("Result")
 
@@ -38,6 +46,8 @@ class NetlinkKernel:
         self._load = load
         self._missing = MissingModules(load)
         self._dumps = ServerDumps()
+        self._counters = CounterDumps()
+        self._size = 0
         self._lock = threading.Lock()
 
     def open(self) -> Self:
@@ -63,9 +73,12 @@ class NetlinkKernel:
         """The whole table with timeouts and daemons, services in the kernel's order. Raises KernelError."""
         return self._complete(self._table)
 
-    def statistics(self) -> Statistics:
-        """The counters of every service and server. Raises KernelError."""
-        return self._complete(self._statistics)
+    def statistics(self, keys: Set[ServiceKey] | None = None) -> Statistics:
+        """The counters of every service, or of those of *keys* that there are, and of their servers.
+
+        Raises KernelError.
+        """
+        return self._complete(partial(self._statistics, keys))
 
     def info(self) -> KernelInfo:
         """The version and size of the kernel's IPVS. Raises KernelError."""
@@ -119,6 +132,7 @@ class NetlinkKernel:
     def _table(self) -> Table:
         self._dumps.begin()
         found = read_services(self._transport.dump(requests.GET_SERVICE))
+        self._size = len(found)
         return Table(
             {
                 key: VirtualService(
@@ -141,17 +155,39 @@ class NetlinkKernel:
         )
         return {daemon.role: daemon for daemon in running if daemon is not None}
 
-    def _statistics(self) -> Statistics:
+    def _statistics(self, keys: Set[ServiceKey] | None) -> Statistics:
+        """One dump of servers after the other: the kernel refuses (EBUSY) a dump while another is under way."""
         found = {}
-        for content in self._contents(requests.GET_SERVICE, requests.SERVICE):
-            counted = services.decode_counters(content)
-            if counted is not None:
-                key, traffic = counted
-                answers = self._contents(requests.get_servers(key), requests.SERVER)
-                found[key] = ServiceStatistics(
-                    traffic, dict(servers.decode_counters(answer, key.family) for answer in answers)
-                )
+        self._counters.begin()
+        for key, traffic in self._traffic(keys):
+            answers = self._transport.dump(requests.get_servers(key))
+            found[key] = ServiceStatistics(traffic, self._counters.read(answers, key.family))
         return found
+
+    def _traffic(self, keys: Set[ServiceKey] | None) -> Iterator[tuple[ServiceKey, Counters]]:
+        """What went through the services *keys*.
+
+        Asking for one costs as much as two of a dump, so more than half of those last seen are dumped.
+        """
+        if keys is not None and 2 * len(keys) <= self._size:
+            contents = [content for key in keys for content in self._service(key)]
+        else:
+            contents = self._contents(requests.GET_SERVICE, requests.SERVICE)
+            self._size = len(contents)
+        for content in contents:
+            counted = services.decode_counters(content)
+            if counted is not None and (keys is None or counted[0] in keys):
+                yield counted
+
+    def _service(self, key: ServiceKey) -> Iterator[bytes]:
+        """What the kernel tells of a service, if that is there."""
+        try:
+            answer = self._transport.ask(requests.get_service(key))
+        except OSError as error:
+            if error.errno not in _NOT_THERE:
+                raise
+        else:
+            yield Attributes("answer", answer.content).payload(requests.SERVICE)
 
     def _contents(self, question: bytes, kind: int) -> list[bytes]:
         """What stands in attribute *kind* of every message of a dump."""
@@ -166,12 +202,20 @@ class NetlinkKernel:
         pending = list(enumerate(commands))
         for _ in range(_ROUNDS):
             sent = [command for _, command in pending]
-            outcome = settle(sent, self._send(sent), self._missing.provide)
+            outcome = settle(sent, self._send_anyway(sent), self._missing.provide)
             refused |= {pending[index][0]: code for index, code in outcome.refused.items()}
             pending = [(pending[index][0], command) for index, command in outcome.again]
             if not pending:
                 return refused
         return refused | {origin: errno.EAGAIN for origin, _ in pending}
+
+    def _send_anyway(self, commands: Sequence[Command]) -> dict[int, int]:
+        """As `_send`, also when IPVS was unloaded and loaded since the last time: ENOENT can mean that, too."""
+        failed = self._send(commands)
+        if errno.ENOENT not in failed.values() or self._transport.is_current():
+            return failed
+        self._connect()
+        return self._send(commands)
 
     def _send(self, commands: Sequence[Command]) -> dict[int, int]:
         encode = requests.Encoder().encode

@@ -32,6 +32,11 @@ SERVICE, SERVER, DAEMON = 1, 2, 3  # IPVS_CMD_ATTR_SERVICE, _DEST, _DAEMON
 ) = (generic(command, 1) for command in range(1, 18))  # fmt: skip
 
 
+def get_service(key: ServiceKey) -> bytes:
+    """The question for one service, which has one answer."""
+    return GET_SERVICE + nested(SERVICE, services.encode_key(key))
+
+
 def get_servers(key: ServiceKey) -> bytes:
     """The question for all servers of a service, to be sent as a dump."""
     return GET_DEST + nested(SERVICE, services.encode_key(key))

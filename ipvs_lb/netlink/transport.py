@@ -67,6 +67,13 @@ class Transport:
         """Whether there is a socket."""
         return self._socket is not None
 
+    def is_current(self) -> bool:
+        """Whether the family is still the one we speak to: a module that was loaded anew has another number.
+
+        Raises FileNotFoundError when it is gone.
+        """
+        return self._resolve() == self._family
+
     def drain(self) -> None:
         """Read away what is left of an exchange that was given up, so that the next one starts clean."""
         while True:

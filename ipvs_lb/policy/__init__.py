@@ -40,10 +40,13 @@ And the services of one VIP:
 14. A service that has no server for a new connection, or whose quorum is lost and withdraws, is unable. Its VIP goes
     when a service that says `vip_down_when: any` is unable, or when all are and one says `all`. With `never` a service
     has no say, except that a quorum which withdraws then counts as `any`.
+15. A VIP that is not there yet waits for the first server behind it, or until no first result is awaited any more.
 """
 
 from ipvs_lb.policy.adoption import starting_health
+from ipvs_lb.policy.datapath import NO_DATAPATH, Datapath, datapath
 from ipvs_lb.policy.decision import all_layouts, decide, effective, merge
+from ipvs_lb.policy.drains import unfinished
 from ipvs_lb.policy.inputs import Drain, Inputs, Memory, Removed
 from ipvs_lb.policy.members import Layout, Member, Seat, layouts, members, probes_of
 from ipvs_lb.policy.rulings import Decision, Rule, Ruling, ServiceDecision, VipRuling
@@ -51,6 +54,8 @@ from ipvs_lb.policy.service import decide_service
 from ipvs_lb.policy.vips import decide_vip, tenants
 
 __all__ = [
+    "NO_DATAPATH",
+    "Datapath",
     "Decision",
     "Drain",
     "Inputs",
@@ -64,6 +69,7 @@ __all__ = [
     "ServiceDecision",
     "VipRuling",
     "all_layouts",
+    "datapath",
     "decide",
     "decide_service",
     "decide_vip",
@@ -74,4 +80,5 @@ __all__ = [
     "probes_of",
     "starting_health",
     "tenants",
+    "unfinished",
 ]

@@ -52,10 +52,12 @@ def effective(config: Config, down: Set[Member] = frozenset()) -> Table:
     return _table(config, services)
 
 
-def all_layouts(config: Config) -> Iterator[Layout]:
-    """Every virtual service of *config*."""
+def all_layouts(
+    config: Config, before: Mapping[ServiceKey, Layout] | None = None
+) -> Iterator[Layout]:
+    """Every virtual service of *config*; what is as in *before* is the identical object."""
     for declared in config.services:
-        yield from layouts(declared)
+        yield from layouts(declared, before)
 
 
 def _assumed(seat: Seat, *, failing: bool) -> Standing:

@@ -5,11 +5,26 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
-from ipvs_lb.model.identity import ServerKey
+from ipvs_lb.model.counters import ServerCounters
+from ipvs_lb.model.identity import AddressKey, IPProtocol, ServerKey, ServiceKey
 from ipvs_lb.policy.inputs import Drain, Inputs, Memory
 from ipvs_lb.policy.members import Layout, Member
 from ipvs_lb.policy.standing import Condition
 from ipvs_lb.policy.tiers import Assembly
+
+_TOLD_TO_BE_CLOSED = frozenset({IPProtocol.TCP, IPProtocol.SCTP})
+
+
+def unfinished(key: ServiceKey, counters: ServerCounters) -> int:
+    """How many of a server's connections in service *key* a drain waits for.
+
+    The kernel counts as active what is established (net/netfilter/ipvs/ip_vs_proto_tcp.c), and remembers connections
+    for up to two minutes after both sides have closed them; nobody waits for those. UDP has no established state:
+    all of it is inactive, and ends by its timeout. A firewall mark may have both behind it.
+    """
+    if isinstance(key, AddressKey) and key.protocol in _TOLD_TO_BE_CLOSED:
+        return counters.active
+    return counters.active + counters.inactive
 
 
 def drains(

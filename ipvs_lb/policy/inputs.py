@@ -58,8 +58,8 @@ NO_MEMORY = Memory()
 class Inputs:
     """The state of the world at `now`.
 
-    A probe that is not in `health` has had no result. `connections` are all of a server's connections, active and
-    inactive, read after its weight had become 0; servers whose number is not known are not in it.
+    A probe that is not in `health` has had no result. `connections` are those a drain of the server waits for
+    (`ipvs_lb.policy.unfinished`), read after its weight had become 0; servers whose number is not known are not in it.
     """
 
     now: float

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 
 from ipvs_lb.model.config import DeclaredServer, DeclaredService
 from ipvs_lb.model.identity import (
@@ -80,18 +80,29 @@ def probes_of(
     return _probes(key, server_key(key, server), server)
 
 
-def layouts(declared: DeclaredService) -> tuple[Layout, ...]:
-    """The virtual services of *declared*, each with its seats."""
+def layouts(
+    declared: DeclaredService, before: Mapping[ServiceKey, Layout] | None = None
+) -> tuple[Layout, ...]:
+    """The virtual services of *declared*, each with its seats.
+
+    What is as in *before* is the identical object: layouts, or at least their seats and with them their probes.
+    """
+    return tuple(_layout(declared, key, (before or {}).get(key)) for key in declared.keys)
+
+
+def _layout(declared: DeclaredService, key: ServiceKey, before: Layout | None) -> Layout:
+    if before is not None and before.declared == declared:
+        if before.declared.origin == declared.origin:
+            return before
+        return replace(before, declared=replace(before.declared, origin=declared.origin))
+    known = {seat.member.server: seat for seat in before.seats} if before is not None else {}
     tiers = [server.tier for server in declared.servers if not server.disabled]
-    return tuple(
-        Layout(
-            declared=declared,
-            key=key,
-            seats=tuple(_seat(key, server) for server in declared.servers),
-            first_tier=min(tiers, default=0),
-            vips=_vips(declared, key),
-        )
-        for key in declared.keys
+    return Layout(
+        declared=declared,
+        key=key,
+        seats=tuple(_seat(key, server, known) for server in declared.servers),
+        first_tier=min(tiers, default=0),
+        vips=_vips(declared, key),
     )
 
 
@@ -99,8 +110,11 @@ def _probes(key: ServiceKey, at: ServerKey, server: DeclaredServer) -> tuple[Pro
     return tuple(probe_of(check, key, at) for check in server.checks)
 
 
-def _seat(key: ServiceKey, server: DeclaredServer) -> Seat:
+def _seat(key: ServiceKey, server: DeclaredServer, known: Mapping[ServerKey, Seat]) -> Seat:
     at = server_key(key, server)
+    before = known.get(at)
+    if before is not None and before.server == server:
+        return before
     return Seat(
         member=Member(key, at),
         server=server,

@@ -82,10 +82,14 @@ class ServiceDecision:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VipRuling:
-    """Whether an address is to be up, and if not, the virtual services that keep it down."""
+    """Whether an address is to be up, and if not, the virtual services that keep it down.
+
+    `awaited`: no service behind it has a server yet, and first results are still to come. It need not come before.
+    """
 
     address: IPAddress
     because: tuple[ServiceKey, ...] = ()
+    awaited: bool = False
 
     @property
     def is_up(self) -> bool:

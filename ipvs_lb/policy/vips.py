@@ -55,4 +55,10 @@ def decide_vip(
     because = [tenant.layout.key for tenant in unable if tenant.say is VipDownWhen.ANY]
     if len(unable) == len(all_of_them):
         because += [tenant.layout.key for tenant in unable if tenant.say is VipDownWhen.ALL]
-    return VipRuling(address=address, because=tuple(because))
+    return VipRuling(address=address, because=tuple(because), awaited=_is_awaited(all_of_them))
+
+
+def _is_awaited(behind: Sequence[Tenant]) -> bool:
+    """Nobody serves, and somebody may as soon as a first result is there."""
+    decisions = [tenant.decision for tenant in behind]
+    return any(one.memory.awaited for one in decisions) and not any(one.serves for one in decisions)

@@ -7,43 +7,41 @@ import resource
 from collections.abc import Iterator, Mapping
 from typing import TypeVar
 
-from ipvs_lb.model.checks import HealthCheck
-from ipvs_lb.model.results import Result, Target
-from ipvs_lb.probes.probe import probe, same_probe
+from ipvs_lb.model.probe import Probe, content_of
+from ipvs_lb.model.results import Result
+from ipvs_lb.probes.probe import execute
 
 K = TypeVar("K")
-Identity = tuple[HealthCheck, Target]
+Content = tuple[Probe, float]
+"""What is asked, and how long it may take."""
 
 _RESERVED_FILES = 64
 _FILES_PER_PROBE = 2
 
 
-async def check_once(
-    checks: Mapping[K, tuple[HealthCheck, Target]], *, limit: int = 500
-) -> dict[K, Result]:
-    """The result of every check; equal probes run once, *limit* of them at a time at most.
+async def check_once(probes: Mapping[K, Probe], *, limit: int = 500) -> dict[K, Result]:
+    """The result of every probe; those that ask the same run once, *limit* of them at a time at most.
 
     Fewer run at a time where the process may not open that many files.
     """
-    identities = {key: same_probe(check, server) for key, (check, server) in checks.items()}
-    results: dict[Identity, Result] = {}
-    waiting = iter(dict.fromkeys(identities.values()))
+    contents = {key: (content_of(probe), probe.check.timeout) for key, probe in probes.items()}
+    wanted = {contents[key]: probe for key, probe in probes.items()}
+    results: dict[Content, Result] = {}
+    waiting = iter(wanted.items())
     async with asyncio.TaskGroup() as group:
-        for number in range(min(limit, _affordable(), len(set(identities.values())))):
+        for number in range(min(limit, _affordable(), len(wanted))):
             group.create_task(_work(waiting, results), name=f"probes {number}")
-    return {key: results[identity] for key, identity in identities.items()}
+    return {key: results[content] for key, content in contents.items()}
 
 
-def run_once(
-    checks: Mapping[K, tuple[HealthCheck, Target]], *, limit: int = 500
-) -> dict[K, Result]:
+def run_once(probes: Mapping[K, Probe], *, limit: int = 500) -> dict[K, Result]:
     """`check_once` for callers without an event loop."""
-    return asyncio.run(check_once(checks, limit=limit))
+    return asyncio.run(check_once(probes, limit=limit))
 
 
-async def _work(waiting: Iterator[Identity], results: dict[Identity, Result]) -> None:
-    for check, target in waiting:
-        results[check, target] = await probe(check, target)
+async def _work(waiting: Iterator[tuple[Content, Probe]], results: dict[Content, Result]) -> None:
+    for content, probe in waiting:
+        results[content] = await execute(probe)
 
 
 def _affordable() -> int:

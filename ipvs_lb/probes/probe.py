@@ -6,7 +6,6 @@ import asyncio
 import ssl
 import time
 from collections.abc import Callable
-from dataclasses import replace
 from typing import assert_never
 
 from ipvs_lb.model.checks import (
@@ -15,7 +14,6 @@ from ipvs_lb.model.checks import (
     ExecCheck,
     FileCheck,
     GrpcCheck,
-    HealthCheck,
     HttpCheck,
     Method,
     MysqlCheck,
@@ -27,8 +25,8 @@ from ipvs_lb.model.checks import (
     TlsCheck,
     UdpCheck,
 )
-from ipvs_lb.model.identity import NO_PORT
-from ipvs_lb.model.results import ErrorClass, Result, Target
+from ipvs_lb.model.probe import Probe
+from ipvs_lb.model.results import ErrorClass, Result
 from ipvs_lb.probes.agent import probe_agent
 from ipvs_lb.probes.dns import probe_dns
 from ipvs_lb.probes.failures import ProbeFailure, os_failure, printable
@@ -44,42 +42,20 @@ from ipvs_lb.probes.tcp import probe_tcp
 from ipvs_lb.probes.tls import probe_tls, tls_failure
 from ipvs_lb.probes.udp import probe_udp
 from ipvs_lb.probes.web import probe_http
-from ipvs_lb.probes.wire import Finding, Stopwatch, Wire
+from ipvs_lb.probes.wire import Finding, Stopwatch, Wire, wire_of
 
-_NO_PORT_USED = (PingCheck, FileCheck)
-_NO_PORT_NEEDED = (*_NO_PORT_USED, ExecCheck)
-
-
-def resolve(check: HealthCheck, server: Target) -> Target:
-    """Where *check* of *server* really goes: its own address and port come before the server's.
-
-    Without a port where the method knows none, so that one ping serves all ports of a server.
-    """
-    port = server.port if check.port is None else check.port
-    return Target(
-        server.address if check.address is None else check.address,
-        NO_PORT if isinstance(check.method, _NO_PORT_USED) else port,
-    )
+_NO_PORT_NEEDED = (PingCheck, FileCheck, ExecCheck)
 
 
-async def probe(
-    check: HealthCheck, server: Target, *, clock: Callable[[], float] = time.monotonic
-) -> Result:
-    """The result of running *check* against *server* once.
+async def execute(probe: Probe, *, clock: Callable[[], float] = time.monotonic) -> Result:
+    """The result of running *probe* once, straight to its target.
 
-    Takes `check.timeout` seconds at most, plus, for a program that has to be killed, the kernel's time to do so.
+    Takes the check's timeout at most, plus, for a program that has to be killed, the kernel's time to do so.
     Every failure is a result; only cancellation comes out as an exception.
     """
     watch = Stopwatch(clock)
-    wire = Wire(
-        target=resolve(check, server),
-        timeout=check.timeout,
-        watch=watch,
-        source=check.source,
-        mark=check.mark,
-    )
     try:
-        found = await _run(check.method, wire)
+        found = await _run(probe.check.method, wire_of(probe, watch))
     except ProbeFailure as failure:
         return Result(
             error=failure.error,
@@ -144,19 +120,3 @@ async def _dispatch(method: Method, wire: Wire) -> Finding:  # noqa: C901, PLR09
             return await probe_agent(method, wire)
         case _:
             assert_never(method)
-
-
-def same_probe(check: HealthCheck, server: Target) -> tuple[HealthCheck, Target]:
-    """The identity of a probe: equal for checks that differ only in when they run and how results are counted."""
-    target = resolve(check, server)
-    reference = HealthCheck(method=check.method)
-    content = replace(
-        check,
-        interval=reference.interval,
-        fast_interval=reference.fast_interval,
-        rise=reference.rise,
-        fall=reference.fall,
-        address=None,
-        port=None,
-    )
-    return content, target

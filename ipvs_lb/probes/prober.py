@@ -14,7 +14,7 @@ from ipvs_lb.model.results import ErrorClass, Result
 from ipvs_lb.probes.failures import os_failure, printable
 from ipvs_lb.probes.fast.poller import Poller
 from ipvs_lb.probes.fast.route import Route, route
-from ipvs_lb.probes.probe import probe as execute
+from ipvs_lb.probes.probe import execute
 
 _PROGRAMS = 64
 _FORGET = 600.0
@@ -79,8 +79,8 @@ class LoopProber:
     async def _execute(self, probe: Probe) -> Result:
         if isinstance(probe.check.method, ExecCheck):
             async with self._programs:
-                return await execute(probe.check, probe.target)
-        return await execute(probe.check, probe.target)
+                return await execute(probe)
+        return await execute(probe)
 
     def _end(self, task: asyncio.Task[Result]) -> None:
         done = self._tasks.pop(task)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import errno
 import socket
 import struct
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from ipaddress import ip_address
 
 from ipvs_lb.model.identity import IPAddress
+from ipvs_lb.model.probe import Probe
 from ipvs_lb.model.results import AgentReport, ErrorClass, Target, Timings
 from ipvs_lb.probes.failures import ProbeFailure
 
@@ -15,6 +18,7 @@ _IP_BIND_ADDRESS_NO_PORT = 24  # include/uapi/linux/in.h
 _IP_RECVERR = 11  # include/uapi/linux/in.h
 _IPV6_RECVERR = 25  # include/uapi/linux/in6.h
 _IPV4 = 4
+_ANY_PORT = 9  # discard; a datagram socket that connects sends nothing
 _ABORT_ON_CLOSE = struct.pack("ii", 1, 0)
 
 
@@ -48,13 +52,17 @@ class Stopwatch:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wire:
-    """One probe's way to its target. `timeout` is that of the whole probe."""
+    """One probe's way to its target. `timeout` is that of the whole probe.
+
+    It comes from `source`, else from the gateway's own address `towards` a host that is not the target.
+    """
 
     target: Target
     timeout: float
     watch: Stopwatch
     source: IPAddress | None = None
     mark: int = 0
+    towards: IPAddress | None = None
 
     def open_socket(self, kind: socket.SocketKind, protocol: int = 0) -> socket.socket:
         """A non-blocking socket of the target's family, marked and bound as the check asks.
@@ -80,8 +88,24 @@ class Wire:
             opened.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         else:
             _report_icmp_errors(opened)
+        source = self.source if self.towards is None else self._facing(self.towards)
+        if source is not None:
+            self._bind(opened, source)
+
+    def _facing(self, host: IPAddress) -> IPAddress:
+        """The check's source, else our address on the way to *host*, asked each time: routes and addresses change.
+
+        A packet from the target's own address would be answered by the server to itself. Having no way to the target,
+        from where IPVS would send the packet to *host*, says nothing about the host.
+        """
+        _source_towards(self.target.address, ErrorClass.LOCAL)
         if self.source is not None:
-            self._bind(opened, self.source)
+            return self.source
+        source = _source_towards(host, ErrorClass.UNREACHABLE)
+        if source == self.target.address:
+            what = f"the only address towards {host} is {source} itself: the check needs a source"
+            raise ProbeFailure(ErrorClass.CHECK, what)
+        return source
 
     def _bind(self, opened: socket.socket, source: IPAddress) -> None:
         if source.version != self.target.address.version:
@@ -96,6 +120,35 @@ class Wire:
     def destination(self) -> tuple[str, int]:
         """The target as the socket calls want it."""
         return (str(self.target.address), self.target.port)
+
+
+def wire_of(probe: Probe, watch: Stopwatch) -> Wire:
+    """The way of *probe*, timed by *watch*."""
+    check = probe.check
+    return Wire(
+        target=probe.target,
+        timeout=check.timeout,
+        watch=watch,
+        source=check.source,
+        mark=check.mark,
+        towards=probe.towards,
+    )
+
+
+def _source_towards(host: IPAddress, trouble: ErrorClass) -> IPAddress:
+    """The address that this machine's packets to *host* have; nothing is sent to find out.
+
+    Raises ProbeFailure of class *trouble* where there is no way to *host*.
+    """
+    family = socket.AF_INET if host.version == _IPV4 else socket.AF_INET6
+    with socket.socket(family, socket.SOCK_DGRAM) as asked:
+        try:
+            asked.connect((str(host), _ANY_PORT))
+        except OSError as error:
+            if error.errno not in {errno.ENETUNREACH, errno.EHOSTUNREACH}:
+                raise
+            raise ProbeFailure(trouble, f"no route to {host}") from error
+        return ip_address(asked.getsockname()[0].partition("%")[0])
 
 
 def _report_icmp_errors(opened: socket.socket) -> None:

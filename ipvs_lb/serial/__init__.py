@@ -14,6 +14,7 @@ from ipvs_lb.serial.desired import (
     summary_to_json,
     sysctl_to_json,
 )
+from ipvs_lb.serial.events import event_to_json
 from ipvs_lb.serial.reading import JSON, MalformedError
 from ipvs_lb.serial.statistics import counters_to_json, server_counters_to_json
 from ipvs_lb.serial.table import (
@@ -39,6 +40,7 @@ __all__ = [
     "daemon_to_json",
     "desired_from_json",
     "desired_to_json",
+    "event_to_json",
     "flag_names",
     "generation_from_json",
     "generation_to_json",

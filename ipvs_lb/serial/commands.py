@@ -18,9 +18,9 @@ from ipvs_lb.commands import (
     StopDaemon,
     ZeroCounters,
 )
-from ipvs_lb.model.host import AddAddress, HostCommand, RemoveAddress, SetSourceNat, SetSysctl
+from ipvs_lb.model.host import AddAddress, HostCommand, RemoveAddress, SetFirewall, SetSysctl
 from ipvs_lb.model.identity import ServerKey
-from ipvs_lb.serial.desired import place_to_json, source_nat_to_json
+from ipvs_lb.serial.desired import firewall_to_json, place_to_json
 from ipvs_lb.serial.reading import JSON
 from ipvs_lb.serial.table import (
     daemon_to_json,
@@ -79,8 +79,8 @@ def host_command_to_json(command: HostCommand) -> dict[str, JSON]:
             return {"do": "remove-address", **place_to_json(place)}
         case SetSysctl(name, value, reason):
             return {"do": "set-sysctl", "name": name, "value": value, "reason": reason}
-        case SetSourceNat(rules):
-            return {"do": "set-source-nat", "source_nat": source_nat_to_json(rules)}
+        case SetFirewall(firewall):
+            return {"do": "set-firewall", **firewall_to_json(firewall)}
         case _:
             assert_never(command)
 

@@ -5,12 +5,15 @@ from __future__ import annotations
 from ipaddress import ip_network
 
 from ipvs_lb.model.desired import Desired, Generation, GenerationSummary, PlacedVip, SysctlNeed
-from ipvs_lb.model.host import InterfaceAddress, SourceNatRule
+from ipvs_lb.model.firewall import AccessRule, Firewall, SourceNatRule, canonical
+from ipvs_lb.model.host import InterfaceAddress
+from ipvs_lb.model.identity import parse_service_key
 from ipvs_lb.serial.reading import (
     JSON,
     MalformedError,
     address,
     array_of,
+    default,
     field,
     flag,
     members,
@@ -67,7 +70,7 @@ def desired_to_json(desired: Desired) -> dict[str, JSON]:
     return {
         "table": table_body(desired.table),
         "vips": [{**place_to_json(vip.place), "announce": vip.announce} for vip in desired.vips],
-        "source_nat": source_nat_to_json(desired.source_nat),
+        **firewall_to_json(desired.firewall),
         "sysctls": [sysctl_to_json(need) for need in desired.sysctls],
         "manage_sysctls": desired.manage_sysctls,
         "unmanaged": sorted(map(str, desired.unmanaged)),
@@ -80,7 +83,10 @@ def desired_from_json(value: JSON) -> Desired:
     return Desired(
         table=field(source, "table", table_from_body),
         vips=tuple(field(source, "vips", array_of(_vip_from_json))),
-        source_nat=frozenset(field(source, "source_nat", array_of(_rule_from_json))),
+        firewall=Firewall(
+            source_nat=frozenset(field(source, "source_nat", array_of(_rule_from_json))),
+            access=frozenset(default(source, "access", array_of(_access_from_json), list)),
+        ),
         sysctls=tuple(field(source, "sysctls", array_of(_sysctl_from_json))),
         manage_sysctls=field(source, "manage_sysctls", flag),
         unmanaged=frozenset(field(source, "unmanaged", array_of(address))),
@@ -96,12 +102,18 @@ def place_to_json(place: InterfaceAddress) -> dict[str, JSON]:
     }
 
 
-def source_nat_to_json(rules: frozenset[SourceNatRule]) -> list[JSON]:
-    """Source-NAT rules, sorted."""
-    return [
-        {"vip": str(rule.vip), "subnet": rule.subnet}
-        for rule in sorted(rules, key=lambda rule: (rule.vip.version, int(rule.vip), rule.subnet))
-    ]
+def firewall_to_json(firewall: Firewall) -> dict[str, JSON]:
+    """All rules by kind, sorted."""
+    return {
+        "source_nat": [
+            {"vip": str(rule.vip), "subnet": rule.subnet}
+            for rule in sorted(firewall.source_nat, key=SourceNatRule.order)
+        ],
+        "access": [
+            {"service": str(rule.service), "networks": [*rule.networks]}
+            for rule in sorted(firewall.access, key=lambda rule: rule.service.order())
+        ],
+    }
 
 
 def sysctl_to_json(need: SysctlNeed) -> dict[str, JSON]:
@@ -123,6 +135,14 @@ def _rule_from_json(value: JSON) -> SourceNatRule:
     source = members(value)
     subnet = field(source, "subnet", parsed(ip_network))
     return SourceNatRule(field(source, "vip", address), str(subnet))
+
+
+def _access_from_json(value: JSON) -> AccessRule:
+    source = members(value)
+    networks = field(source, "networks", array_of(parsed(ip_network)))
+    return AccessRule(
+        field(source, "service", parsed(parse_service_key)), canonical(map(str, networks))
+    )
 
 
 def _sysctl_from_json(value: JSON) -> SysctlNeed:

@@ -46,6 +46,13 @@ def field(source: JSONObject, name: str, read: Callable[[JSON], T]) -> T:
         raise problem.under(name) from None
 
 
+def default(
+    source: JSONObject, name: str, read: Callable[[JSON], T], missing: Callable[[], T]
+) -> T:
+    """As `field`; what *missing* makes where an earlier version did not write the member."""
+    return field(source, name, read) if name in source else missing()
+
+
 def each(value: JSON, read: Callable[[JSON], T]) -> list[T]:
     """Every item of an array, read by *read*."""
     if not isinstance(value, Sequence) or isinstance(value, str):

@@ -53,9 +53,10 @@ class DamagedError(Exception):
 
 
 @contextmanager
-def reading(path: Path) -> Iterator[sqlite3.Connection | None]:
+def reading(path: Path, *, is_sound: bool = False) -> Iterator[sqlite3.Connection | None]:
     """The database for reading; None where there is no file, or an empty one.
 
+    A file that *is_sound* has been read from end to end before, which takes longer than any change of it.
     Raises DamagedError and StoreError.
     """
     with _translated(path):
@@ -63,16 +64,19 @@ def reading(path: Path) -> Iterator[sqlite3.Connection | None]:
             yield None
             return
         with closing(_connect(path)) as connection:
+            if not is_sound:
+                _check_pages(connection)
             version = _checked_version(connection, path)
             yield connection if version else None
 
 
 @contextmanager
 def writing(
-    path: Path, migrations: tuple[Migration, ...] = MIGRATIONS
+    path: Path, migrations: tuple[Migration, ...] = MIGRATIONS, *, is_sound: bool = False
 ) -> Iterator[sqlite3.Connection]:
     """The database inside one durable transaction, committed at the end of the block; created where there is none.
 
+    *is_sound* as for `reading`.
     Raises DamagedError and StoreError; then nothing has changed.
     """
     with _translated(path):
@@ -80,6 +84,8 @@ def writing(
         os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
         path.chmod(0o600)
         with closing(_connect(path)) as connection:
+            if not is_sound:
+                _check_pages(connection)
             version = _checked_version(connection, path)
             connection.execute("PRAGMA journal_mode = WAL")
             connection.execute("PRAGMA synchronous = FULL")
@@ -122,11 +128,15 @@ def _connect(path: Path) -> sqlite3.Connection:
     return sqlite3.connect(uri, uri=True, timeout=BUSY_SECONDS, isolation_level=None)
 
 
-def _checked_version(connection: sqlite3.Connection, path: Path) -> int:
-    """The file's version, 0 for an empty one. Raises DamagedError, or StoreError when it is newer than this code."""
+def _check_pages(connection: sqlite3.Connection) -> None:
+    """Read the whole file. Raises DamagedError."""
     (complaint,) = connection.execute("PRAGMA quick_check(1)").fetchone()
     if complaint != "ok":
         raise DamagedError(str(complaint))
+
+
+def _checked_version(connection: sqlite3.Connection, path: Path) -> int:
+    """The file's version, 0 for an empty one. Raises DamagedError, or StoreError when it is newer than this code."""
     (application,) = connection.execute("PRAGMA application_id").fetchone()
     (version,) = connection.execute("PRAGMA user_version").fetchone()
     (tables,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()

@@ -20,8 +20,9 @@ from ipvs_lb.model.desired import Desired, Generation, GenerationSummary, Owned,
 from ipvs_lb.model.host import InterfaceAddress
 from ipvs_lb.model.identity import parse_service_key
 from ipvs_lb.model.settings import SyncRole
-from ipvs_lb.serial import MalformedError, desired_from_json, desired_to_json
+from ipvs_lb.serial import MalformedError, desired_from_json
 from ipvs_lb.store.database import DamagedError, reading, set_aside, writing
+from ipvs_lb.store.packing import pack
 
 FILE_NAME = "state.db"
 KEPT_GENERATIONS = 20
@@ -43,6 +44,7 @@ class SqliteStore:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._warnings: list[str] = []
+        self._sound: tuple[int, int] | None = None  # the file that has been read from end to end
 
     def __enter__(self) -> Self:
         return self
@@ -66,7 +68,7 @@ class SqliteStore:
 
     def commit(self, desired: Desired, *, origin: str, now: float) -> GenerationSummary:
         """Record *desired* as the newest generation and as all that is ours. Raises StoreError."""
-        packed = zlib.compress(json.dumps(desired_to_json(desired)).encode(), level=1)
+        packed = pack(desired)
         services = desired.table.services
         servers = sum(len(virtual.servers) for virtual in services.values())
         values = (now, origin, len(services), servers, packed)
@@ -133,18 +135,31 @@ class SqliteStore:
     def _change(self) -> Iterator[sqlite3.Connection]:
         self._set_damaged_aside()
         try:
-            with writing(self.path) as connection:
+            with writing(self.path, is_sound=self._is_sound()) as connection:
                 yield connection
         except DamagedError as problem:
+            self._sound = None
             raise StoreError(f"{self.path}: {problem}", hint="run the command again") from problem
 
     def _set_damaged_aside(self) -> None:
         try:
-            with reading(self.path):
+            with reading(self.path, is_sound=self._is_sound()):
+                self._sound = self._file()
                 return
         except DamagedError as problem:
             aside = set_aside(self.path)
             self._warn(f"{self.path} was damaged ({problem}) and is now {aside}. {_LOST}")
+
+    def _is_sound(self) -> bool:
+        """Whether the file is one that has been read from end to end by this store."""
+        return self._sound is not None and self._sound == self._file()
+
+    def _file(self) -> tuple[int, int] | None:
+        try:
+            found = self.path.stat()
+        except OSError:
+            return None
+        return found.st_dev, found.st_ino
 
     def _warn(self, warning: str) -> None:
         if warning not in self._warnings:
@@ -169,8 +184,8 @@ def _rows(owned: Owned) -> Iterator[_Row]:
         for place in owned.addresses
     )
     yield from (("sync_daemon", role.name) for role in owned.daemons)
-    if owned.source_nat:
-        yield "source_nat", ""
+    if owned.firewall:
+        yield "firewall", ""
 
 
 def _owned(connection: sqlite3.Connection) -> Owned:
@@ -179,7 +194,8 @@ def _owned(connection: sqlite3.Connection) -> Owned:
         "service": [],
         "address": [],
         "sync_daemon": [],
-        "source_nat": [],
+        "firewall": [],
+        "source_nat": [],  # what the firewall was when it had nothing else
     }
     try:
         for kind, what in rows:
@@ -188,7 +204,7 @@ def _owned(connection: sqlite3.Connection) -> Owned:
             frozenset(map(parse_service_key, by_kind["service"])),
             frozenset(map(_parse_place, by_kind["address"])),
             frozenset(SyncRole[name] for name in by_kind["sync_daemon"]),
-            bool(by_kind["source_nat"]),
+            bool(by_kind["firewall"] or by_kind["source_nat"]),
         )
     except (KeyError, ValueError) as problem:
         raise DamagedError(f"unknown entry: {problem}") from problem

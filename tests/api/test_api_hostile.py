@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from ipvs_lb.api import requests, server, streams
+from ipvs_lb.api import connection, guard, requests, server, streams
 from tests.fake_control import FakeControl, many
 from tests.running_api import Running
 
@@ -27,9 +27,9 @@ def until_closed(connection):
 @pytest.fixture
 def hasty(monkeypatch):
     """A server with little patience."""
-    monkeypatch.setattr(server, "HEADER_TIME", 0.2)
-    monkeypatch.setattr(server, "IDLE_TIME", 1)
-    monkeypatch.setattr(server, "SEND_TIME", 0.2)
+    monkeypatch.setattr(connection, "HEADER_TIME", 0.2)
+    monkeypatch.setattr(connection, "IDLE_TIME", 1)
+    monkeypatch.setattr(guard, "SEND_TIME", 0.2)
     monkeypatch.setattr(requests, "BODY_TIME", 0.2)
 
 

@@ -15,10 +15,10 @@ from ipaddress import ip_address
 
 import pytest
 
-from ipvs_lb.api.listeners import TcpListener
 from ipvs_lb.api.peers import Peer, knows, name_of
 from ipvs_lb.api.server import serve, serving
-from ipvs_lb.errors import LBError, UsageError
+from ipvs_lb.errors import LBError
+from ipvs_lb.model.api import ApiListener
 from ipvs_lb.model.identity import Port
 from tests.fake_control import FakeControl
 from tests.probes.servers import Authority, free_port
@@ -112,21 +112,6 @@ async def test_serving_ends_when_it_is_cancelled_and_takes_no_signal(tmp_path):
     assert not path.exists()
 
 
-@pytest.mark.parametrize(
-    ("settings", "told"),
-    [
-        ({"address": "127.0.0.1"}, "needs a token, or a CA for client certificates"),
-        ({"address": "127.0.0.1", "token": " "}, "is empty or not ASCII"),
-        ({"address": "10.0.0.1", "token": "secret"}, "needs a certificate for TLS"),
-        ({"address": "127.0.0.1", "client_ca": "ca.pem"}, "needs a certificate for TLS"),
-    ],
-)
-def test_a_tcp_port_without_proof_of_who_asks_is_refused(settings, told):
-    address = ip_address(settings.pop("address"))
-    with pytest.raises(UsageError, match=told):
-        TcpListener(address=address, port=Port(8080), **settings)
-
-
 def ask(port, *, context=None, **headers):
     if context is None:
         connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
@@ -156,7 +141,7 @@ def ask(port, *, context=None, **headers):
 )
 def test_the_tcp_port_asks_for_its_token(tmp_path, headers, status):
     control, port = FakeControl().everything_up(), free_port()
-    tcp = TcpListener(address=LOOPBACK, port=Port(port), token="s3cret")
+    tcp = ApiListener(address=LOOPBACK, port=Port(port), token="s3cret")
     with Running(control, tmp_path / "api.sock").up(tcp) as running:
         got, answer = ask(port, **headers)
         assert running.ask("GET", "/v1/health")[0] == 200
@@ -175,12 +160,12 @@ def test_a_client_certificate_lets_in_and_names_who_asks(tmp_path):
     certificate, key = authority.issue("127.0.0.1")
     client_certificate, client_key = authority.issue("alice", file="alice")
     port = free_port()
-    tcp = TcpListener(
+    tcp = ApiListener(
         address=LOOPBACK,
         port=Port(port),
-        certificate=certificate,
-        key=key,
-        client_ca=authority.file,
+        certificate=str(certificate),
+        key=str(key),
+        client_ca=str(authority.file),
     )
     trusting = ssl.create_default_context(cafile=str(authority.file))
     control = FakeControl().everything_up()
@@ -192,22 +177,6 @@ def test_a_client_certificate_lets_in_and_names_who_asks(tmp_path):
         status, answer = ask(port, context=trusting)
     assert status == 200
     assert answer["servers"][0]["override"]["who"] == "alice from 127.0.0.1"
-
-
-@pytest.mark.real_time
-async def test_a_port_in_use_and_a_certificate_that_is_none_are_told(tmp_path):
-    with socket.socket() as other:
-        other.bind(("127.0.0.1", 0))
-        other.listen()
-        tcp = TcpListener(address=LOOPBACK, port=Port(other.getsockname()[1]), token="x")
-        with pytest.raises(LBError, match="Address already in use"):
-            await start_and_stop(tmp_path / "api.sock", tcp=tcp)
-    missing = TcpListener(
-        address=LOOPBACK, port=Port(free_port()), token="x", certificate=tmp_path / "none.pem"
-    )
-    with pytest.raises(LBError, match="TLS files cannot be used"):
-        await start_and_stop(tmp_path / "api.sock", tcp=missing)
-    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.real_time
@@ -234,8 +203,8 @@ def test_a_handshake_that_does_not_come_does_not_stop_the_server(tmp_path):
     authority = Authority(tmp_path)
     certificate, key = authority.issue("127.0.0.1")
     port = free_port()
-    tcp = TcpListener(
-        address=LOOPBACK, port=Port(port), token="x", certificate=certificate, key=key
+    tcp = ApiListener(
+        address=LOOPBACK, port=Port(port), token="x", certificate=str(certificate), key=str(key)
     )
     served = Running(FakeControl(), tmp_path / "api.sock")
     with served.up(tcp), socket.create_connection(("127.0.0.1", port)) as silent:

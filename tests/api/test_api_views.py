@@ -1,19 +1,25 @@
 """What is shown of a snapshot."""
 
+import asyncio
 import json
+import time
 from dataclasses import replace
 from ipaddress import ip_address
 
 import pytest
 
 from ipvs_lb.api.health import MAX_REASONS, reasons
-from ipvs_lb.api.scene import Scene, Shown
+from ipvs_lb.api.long_list import LongList
+from ipvs_lb.api.scene import Scene, Shown, only
 from ipvs_lb.api.servers import OVERTAKEN, explanations_to_json, servers_to_json
 from ipvs_lb.api.states import State, state_of
+from ipvs_lb.api.streams import TURN, in_parts, pieces
 from ipvs_lb.api.views import overview_to_json, services_to_json
+from ipvs_lb.engine.control import ProbeView
 from ipvs_lb.errors import KernelError
 from ipvs_lb.model.config import Config, HealthPolicy, VipDownWhen
 from ipvs_lb.model.identity import AddressKey, IPProtocol, Port, ServerKey
+from ipvs_lb.model.probe import Probe
 from ipvs_lb.model.settings import Server, Service
 from ipvs_lb.model.table import Table, VirtualService
 from ipvs_lb.overrides import Action, Override
@@ -33,7 +39,9 @@ FOREIGN = Table(
 
 def told(values):
     """As a client sees it: plain values of any type."""
-    return json.loads(json.dumps(values if isinstance(values, dict) else [*values]))
+    if isinstance(values, dict):
+        return json.loads(json.dumps(values))
+    return json.loads(b"".join(pieces(LongList({"all": 0}, "values", values))))["values"]
 
 
 def scene(control, statistics=None):
@@ -323,3 +331,66 @@ def test_reasons_are_bounded():
     listed = told(overview_to_json(scene(control)))["health"]["reasons"]
     assert len(listed) == MAX_REASONS + 1
     assert listed[-1] == "and 10 more"
+
+
+class Asked(dict[Probe, ProbeView]):
+    """The views of all probes, which counts whom somebody asked about."""
+
+    def __init__(self, views):
+        super().__init__(views)
+        self.probes = set()
+
+    def get(self, probe, default=None):
+        self.probes.add(probe)
+        return super().get(probe, default)
+
+    def __iter__(self):
+        raise AssertionError("all probes were gone through")
+
+    values = items = keys = __iter__
+
+
+def test_explaining_one_server_asks_only_about_its_own_probes():
+    control = FakeControl(config=many(5, 5)).everything_up().fail("10.2.3.2")
+    views = Asked(control.snapshot().probes)
+    found = Scene(snapshot=replace(control.snapshot(), probes=views))
+    (one,) = [
+        s.member
+        for lo in control.layouts.values()
+        for s in lo.seats
+        if s.server.name == "server-3-1"
+    ]
+    (said,) = told(explanations_to_json(found, only([one])))
+    assert said["state"] == "out"
+    assert {str(probe.target.address) for probe in views.probes} == {"10.2.3.2"}
+
+
+def test_what_is_left_out_of_an_answer_gives_the_loop_a_chance_all_the_same():
+    items = [None, {"a": 1}, None, LongList({"b": 2}, "c", [None, {"d": 3}]), {"e": 4}]
+    made = list(pieces(LongList({"all": 0}, "items", items)))
+    assert made.count(b"") >= 3
+    assert json.loads(b"".join(made)) == {
+        "all": 0,
+        "items": [{"a": 1}, {"b": 2, "c": [{"d": 3}]}, {"e": 4}],
+    }
+
+
+@pytest.mark.real_time
+async def test_an_answer_that_takes_long_to_make_lets_others_in():
+    turns = 0
+
+    async def other():
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    def slowly():
+        for _ in range(5):
+            time.sleep(2 * TURN)
+            yield b""
+
+    running = asyncio.get_running_loop().create_task(other())
+    assert [part async for part in in_parts(slowly())] == [b""]
+    running.cancel()
+    assert turns >= 5

@@ -14,10 +14,12 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from ipaddress import ip_address
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from ipvs_lb.api import credentials, openings
+from ipvs_lb.api.listeners import tcp_socket
 from ipvs_lb.api.openings import Openings
 from ipvs_lb.errors import ConfigError
 from ipvs_lb.model.api import ApiListener
@@ -29,7 +31,7 @@ from tests.running_api import Running
 TOKEN = "a-token-of-some-length"
 
 
-def listener(port: int, address: str = "127.0.0.1", **settings: str) -> ApiListener:
+def listener(port: int, address: str = "127.0.0.1", **settings: Any) -> ApiListener:
     if not settings.keys() & {"token_file", "client_ca"}:
         settings.setdefault("token", TOKEN)
     return ApiListener(address=ip_address(address), port=Port(port), **settings)
@@ -374,3 +376,15 @@ def test_all_sockets_are_closed_in_the_end(tmp_path: Path) -> None:
         stack.enter_context(served(tmp_path, listener(port)))
         assert status(port) == 200
     assert not is_listened_on(port)
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1", "::1"])
+def test_an_answer_is_sent_at_once_and_not_when_its_head_has_been_acknowledged(
+    address: str,
+) -> None:
+    with tcp_socket(listener(0, address)) as listening:
+        listening.setblocking(True)
+        with socket.create_connection((address, listening.getsockname()[1])):
+            accepted, _ = listening.accept()
+            with accepted:
+                assert accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)

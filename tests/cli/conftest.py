@@ -120,8 +120,8 @@ class OpenBox:
 
 @pytest.fixture
 def box(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Box:
-    for name in ("NO_COLOR", "IPVS_LB_CONFIG", "IPVS_LB_STATE_DIR", "IPVS_LB_SOCKET"):
-        monkeypatch.delenv(name, raising=False)
+    for name in [name for name in os.environ if name.startswith(("NO_COLOR", "IPVS_LB_"))]:
+        monkeypatch.delenv(name)
     made = Box(tmp_path)
     made.config()
     return made

@@ -165,6 +165,17 @@ def test_a_check_that_could_not_be_made_is_told_and_believed(box: Box) -> None:
     assert len(servers(box)) == 2
 
 
+def test_a_check_through_the_vip_is_left_to_the_daemon_and_told(box: Box) -> None:
+    box.config(CHECKED.replace("{type: tcp,", "{type: tcp, via: vip,"))
+    box.failing = {"10.0.0.6:80 of tcp/10.0.0.16:80": ErrorClass.REFUSED}
+    result = box.run("apply", "-c", "lb.yaml", "--check")
+    assert (
+        "warning: 10.0.0.6:80 of tcp/10.0.0.16:80 could not be checked: "
+        "check: only the daemon checks through the VIP"
+    ) in result.stderr
+    assert len(servers(box)) == 2
+
+
 def test_a_server_fails_when_fewer_checks_pass_than_required(box: Box) -> None:
     two = "    health_checks: [{type: tcp}, {type: tcp, port: 81}]\n    required: 1\n    servers:\n"
     box.config(WEB.replace("    servers:\n", two))

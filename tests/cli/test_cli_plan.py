@@ -40,6 +40,7 @@ services:
     flags: [mh-fallback]
     persistence: {timeout: 300s}
     source_nat: on
+    allow: 192.0.2.0/24
     servers:
       - {address: 10.0.0.4, forwarding: tunnel, tunnel: {type: gue, port: 6080}}
       - {address: 10.0.0.6, upper_threshold: 100}

@@ -14,7 +14,11 @@ from ipvs_lb import errors
 from ipvs_lb.cli.program import program
 from tests.cli.conftest import WEB, Box
 
-COMMANDS = [[name] for name in program.commands if name != "lab"] + [["lab", "guest"]]
+COMMANDS = [
+    [name, *inner]
+    for name, command in program.commands.items()
+    for inner in ([[sub] for sub in command.commands] if isinstance(command, click.Group) else [[]])
+]
 
 
 def all_errors(cls: type[errors.LBError] = errors.LBError) -> list[type[errors.LBError]]:

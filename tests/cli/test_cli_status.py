@@ -6,6 +6,7 @@ from ipaddress import ip_address
 
 import pytest
 
+from ipvs_lb import load
 from ipvs_lb.cli.words import short
 from ipvs_lb.model.counters import Counters, ServerCounters
 from ipvs_lb.model.desired import Owned
@@ -20,6 +21,7 @@ from ipvs_lb.model.settings import (
     Timeouts,
 )
 from ipvs_lb.model.table import ServiceStatistics, Table, VirtualService
+from ipvs_lb.policy import all_layouts, datapath
 from ipvs_lb.serial import table_from_json
 from tests.cli.conftest import WEB, Box
 
@@ -162,3 +164,15 @@ def test_an_export_to_nowhere_is_an_error(busy: Box) -> None:
 def test_names_follow_the_config_file(busy: Box) -> None:
     busy.config(WEB.replace("server-1", "alpha"))
     assert "alpha" in busy.run("status", "-c", "lb.yaml").stdout
+
+
+def test_services_that_the_daemon_keeps_for_its_probes_are_told_as_such(box: Box) -> None:
+    check = "    health_check: {type: tcp, via: vip}\n    servers:\n"
+    box.config(WEB.replace("    servers:\n", check))
+    config = load(box.folder / "lb.yaml")
+    laid = datapath(all_layouts(config), config.daemon.probe_marks).services
+    box.kernel.table = Table(dict([next(iter(laid.items()))]))
+    shown = json.loads(box.run("status", "-c", "lb.yaml", "--output", "json").stdout)
+    (service,) = shown["services"]
+    assert service["name"].startswith("probes of 10.0.0.")
+    assert service["name"].endswith(" through tcp/10.0.0.16:80")

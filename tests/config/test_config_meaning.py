@@ -189,6 +189,14 @@ def test_kernel_wide_settings_are_carried() -> None:
     assert load(CONFIG / "source-nat.yaml").services[0].source_nat is SourceNat.AUTO
 
 
+def test_the_networks_of_a_service_are_its_own_or_the_defaults() -> None:
+    intranet, _, admin, public = load(CONFIG / "allow.yaml").services
+    assert intranet.allow == ("10.0.0.0/8", "2001:db8::/32")
+    assert admin.allow == ("192.0.2.7/32",)
+    assert public.allow == ("0.0.0.0/0",)
+    assert load(CONFIG / "minimal.yaml").services[0].allow == ()
+
+
 def test_defaults_stand_behind_what_is_written() -> None:
     config = load(CONFIG / "pools.yaml")
     web, intranet, unchecked = config.services
@@ -407,3 +415,18 @@ def test_loading_tells_of_every_file_and_pattern_it_looks_at(tmp_path: Path) -> 
     with pytest.raises(ConfigError, match=r"cannot read .*gone\.yaml"):
         load(path, seen=seen.append)
     assert [found.name for found in seen] == ["lb.yaml", "m*.yaml", "more.yaml", "gone.yaml"]
+
+
+def test_a_service_declared_twice_is_refused_with_both_lines() -> None:
+    """keepalived #2644"""
+    text = """\
+version: 1
+services:
+  - {name: web, vip: 10.0.0.16, port: 80, servers: [{address: 10.0.0.4}]}
+  - {name: more, vip: 10.0.0.16, port: 80, servers: [{address: 10.0.0.6}]}
+"""
+    with pytest.raises(ConfigError) as refused:
+        loads(text, name="lb.yaml")
+    assert refused.value.problems == (
+        "lb.yaml:4:5: services.1: virtual service tcp/10.0.0.16:80 is already declared at lb.yaml:3:5",
+    )

@@ -765,6 +765,34 @@ services:
     pytest.param(
         """\
 version: 1
+defaults:
+  service: {allow: [10.0.0.0/8, "::1"]}
+services:
+  - {name: a, vip: 10.0.0.1, port: 80, servers: [], allow: 10.0.0.5/8}
+  - {name: b, vip: 10.0.0.2, port: 80, servers: [], allow: [10.0.0.5, "2001:db8::/32"]}
+  - {name: c, vip: 10.0.0.3, port: 80, servers: [], allow: []}
+  - {name: d, vips: [10.0.0.4, "2001:db8::1"], port: 80, servers: [], allow: 10.0.0.0/9}
+  - {name: e, fwmark: 4, servers: [], allow: [10.0.0.0/33, 10.0.0.0/x, 10.0.0.256, ""]}
+  - {name: f, fwmark: 4, family: ipv6, servers: [], allow: ["::/0"]}
+  - {name: g, vip: 10.0.0.7, port: 80, servers: []}
+  - {name: h, vip: 10.0.0.8, port: 80, servers: [], allow: 5}
+""",
+        [
+            'lb.yaml:5:60: services.0.allow: "10.0.0.5/8" is an address in a network: write 10.0.0.0/8 for the network, 10.0.0.5 for the address',
+            "lb.yaml:6:71: services.1.allow.1: 2001:db8::/32 is ipv6, and no address of the service is",
+            'lb.yaml:7:60: services.2.allow: no network, so nobody gets in; for everyone write 0.0.0.0/0 or "::/0"',
+            "lb.yaml:8:78: services.3.allow: no ipv6 network, so nobody gets in over ipv6",
+            'lb.yaml:9:47: services.4.allow.0: expected a network such as 10.0.0.0/8, or an address, found "10.0.0.0/33"',
+            'lb.yaml:9:60: services.4.allow.1: expected a network such as 10.0.0.0/8, or an address, found "10.0.0.0/x"',
+            'lb.yaml:9:72: services.4.allow.2: expected a network such as 10.0.0.0/8, or an address, found "10.0.0.256"',
+            'lb.yaml:9:84: services.4.allow.3: expected a network such as 10.0.0.0/8, or an address, found ""',
+            "lb.yaml:12:60: services.7.allow: expected a network such as 10.0.0.0/8, or an address, found 5",
+        ],
+        id="allow",
+    ),
+    pytest.param(
+        """\
+version: 1
 include: x.yaml\
 """,
         ["lb.yaml:2:10: include: a text that is not a file cannot include files"],
@@ -773,8 +801,8 @@ include: x.yaml\
     pytest.param(
         "version: 1\n\"a\\nb\": 1\n'': 2",
         [
-            'lb.yaml:2:1: "a\\nb": unknown key, expected version, include, pools, services, defaults, timeouts, sync, daemon or manage_sysctls',
-            'lb.yaml:3:1: "": unknown key, expected version, include, pools, services, defaults, timeouts, sync, daemon or manage_sysctls',
+            'lb.yaml:2:1: "a\\nb": unknown key, expected version, include, pools, services, defaults, timeouts, sync, daemon, api, hooks, networks, octavia or manage_sysctls',
+            'lb.yaml:3:1: "": unknown key, expected version, include, pools, services, defaults, timeouts, sync, daemon, api, hooks, networks, octavia or manage_sysctls',
         ],
         id="weird",
     ),
@@ -784,7 +812,7 @@ version: 1
 defaults: {service: {name: x, scheduler: rrr}, server: {wieght: 1}}
 """,
         [
-            "lb.yaml:2:22: defaults.service.name: unknown key, expected on_down, required, panic_threshold, quorum, slow_start, flap_damping, drain_timeout, vip_down_when, protocol, scheduler, flags, forwarding, tunnel, persistence, one_packet, source_nat, health_check or health_checks",
+            "lb.yaml:2:22: defaults.service.name: unknown key, expected on_down, required, panic_threshold, quorum, slow_start, flap_damping, drain_timeout, vip_down_when, protocol, scheduler, flags, forwarding, tunnel, persistence, one_packet, source_nat, allow, health_check or health_checks",
             'lb.yaml:2:42: defaults.service.scheduler: unknown scheduler "rrr", did you mean "rr"?',
             'lb.yaml:2:57: defaults.server.wieght: unknown key, did you mean "weight"?',
         ],
@@ -805,7 +833,7 @@ version: 1
 1: b
 """,
         [
-            "lb.yaml:2:1: 1: unknown key, expected version, include, pools, services, defaults, timeouts, sync, daemon or manage_sysctls"
+            "lb.yaml:2:1: 1: unknown key, expected version, include, pools, services, defaults, timeouts, sync, daemon, api, hooks, networks, octavia or manage_sysctls"
         ],
         id="ck",
     ),
@@ -1618,7 +1646,7 @@ services:
     pytest.param(
         'version: 1\n"\\u2028": 1\n',
         [
-            'lb.yaml:2:1: "\\u2028": unknown key, expected version, include, pools, services, defaults, timeouts, sync, daemon or manage_sysctls'
+            'lb.yaml:2:1: "\\u2028": unknown key, expected version, include, pools, services, defaults, timeouts, sync, daemon, api, hooks, networks, octavia or manage_sysctls'
         ],
         id="escaped-key",
     ),

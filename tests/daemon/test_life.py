@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import signal
@@ -16,7 +17,8 @@ from pathlib import Path
 import pytest
 
 from ipvs_lb.cli.daemon import Daemon as Face
-from ipvs_lb.errors import KernelError
+from ipvs_lb.daemon.life import end
+from ipvs_lb.errors import ConfigError, KernelError
 from ipvs_lb.netlink import NetlinkKernel
 
 pytestmark = pytest.mark.real_time
@@ -140,6 +142,7 @@ def test_a_kernel_without_ipvs_is_told_and_probing_goes_on_and_the_api_answers(
     health = daemon.face.get("/v1/health", also=(503,))
     assert health["status"] == "failing"
     assert any("kernel" in reason for reason in health["reasons"])
+    assert [event["event"] for event in daemon.events()].count("kernel.failed") == 1
 
 
 def test_a_hangup_with_a_refused_configuration_is_told_and_the_old_one_stays(
@@ -150,7 +153,7 @@ def test_a_hangup_with_a_refused_configuration_is_told_and_the_old_one_stays(
     daemon.config.write_text("version: 1\nservces: []\n")
     daemon.process.send_signal(signal.SIGHUP)
     assert daemon.told()["RELOADING"] == "1"
-    assert daemon.told()["READY"] == "1"
+    assert "refused" in daemon.told()["STATUS"]
     refused = daemon.event("config.refused", after=last)
     assert str(refused["first"]).endswith(
         'lb.yaml:2:1: servces: unknown key, did you mean "services"?'
@@ -159,8 +162,26 @@ def test_a_hangup_with_a_refused_configuration_is_told_and_the_old_one_stays(
     daemon.config.write_text(good)
     daemon.process.send_signal(signal.SIGHUP)
     assert daemon.told()["RELOADING"] == "1"
-    assert daemon.told()["READY"] == "1"
+    assert daemon.told() == {"READY": "1", "STATUS": "balancing"}
     assert daemon.event("config.loaded", after=last)["services"] == 1
+
+
+def test_the_manager_is_told_of_a_reload_that_the_api_was_asked_for(daemon: Running) -> None:
+    good = daemon.config.read_text()
+    daemon.face.post("/v1/reload")
+    assert daemon.told().keys() == {"RELOADING", "MONOTONIC_USEC"}
+    assert daemon.told() == {"READY": "1", "STATUS": "balancing"}
+    daemon.config.write_text("version: 2\n")
+    try:
+        with pytest.raises(ConfigError):
+            daemon.face.post("/v1/reload")
+    finally:
+        daemon.config.write_text(good)
+    assert daemon.told()["RELOADING"] == "1"
+    assert "refused" in daemon.told()["STATUS"]
+    daemon.face.post("/v1/reload")
+    assert daemon.told()["RELOADING"] == "1"
+    assert daemon.told()["STATUS"] == "balancing"
 
 
 def test_a_second_daemon_on_the_state_directory_ends_naming_the_first(daemon: Running) -> None:
@@ -207,3 +228,30 @@ def test_it_does_not_begin_with_a_refused_configuration(tmp_path: Path) -> None:
         assert daemon.process.wait(PATIENCE) == 2
         assert "lb.yaml:1:10: version: expected 1, found 2" in daemon.log.read_text()
         assert "Traceback" not in daemon.log.read_text()
+
+
+async def test_at_the_end_every_task_is_waited_for_though_one_fails() -> None:
+    ended = []
+
+    async def fail() -> None:
+        raise ValueError("first")
+
+    async def fail_at_the_end() -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            ended.append("second")
+            raise RuntimeError
+
+    async def tidy_up() -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            await asyncio.sleep(0.01)
+            ended.append("third")
+
+    tasks = [asyncio.create_task(work()) for work in (fail, fail_at_the_end, tidy_up)]
+    await asyncio.sleep(0.01)
+    with pytest.raises(ValueError, match="first"):
+        await end(*tasks)
+    assert ended == ["second", "third"]

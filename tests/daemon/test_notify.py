@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from ipvs_lb.daemon.notify import Manager
+from ipvs_lb.errors import ConfigError
 
 
 @contextmanager
@@ -44,25 +45,53 @@ def test_the_manager_is_told_when_all_is_ready_and_when_the_end_begins(tmp_path:
     path = str(tmp_path / "notify")
     with listening(path) as manager:
         ours = Manager({"NOTIFY_SOCKET": path})
-        ours.ready("balancing")
+        ours.ready()
         ours.stopping()
         assert all_told(manager) == [{"READY": "1", "STATUS": "balancing"}, {"STOPPING": "1"}]
 
 
-def test_a_reload_is_told_with_its_time_on_the_managers_clock(tmp_path: Path) -> None:
+async def test_a_reload_is_told_with_its_time_on_the_managers_clock(tmp_path: Path) -> None:
     path = str(tmp_path / "notify")
     before = time.monotonic_ns() // 1000
     with listening(path) as manager:
-        Manager({"NOTIFY_SOCKET": path}).reloading()
-        message = told(manager)
+        ours = Manager({"NOTIFY_SOCKET": path})
+        ours.ready()
+        assert told(manager)["READY"] == "1"
+        async with ours.reload():
+            message = told(manager)
+        assert told(manager) == {"READY": "1", "STATUS": "balancing"}
     assert message["RELOADING"] == "1"
     assert before <= int(message["MONOTONIC_USEC"]) <= time.monotonic_ns() // 1000
+
+
+async def test_a_reload_that_fails_is_over_all_the_same_and_in_the_status(tmp_path: Path) -> None:
+    path = str(tmp_path / "notify")
+    with listening(path) as manager:
+        ours = Manager({"NOTIFY_SOCKET": path})
+        ours.ready()
+        with pytest.raises(ConfigError):
+            async with ours.reload():
+                raise ConfigError(["lb.yaml:1:1: version: missing"])
+        _, _, message = all_told(manager)
+        assert message["READY"] == "1"
+        assert "refused" in message["STATUS"]
+        async with ours.reload():
+            pass
+        assert all_told(manager)[-1]["STATUS"] == "balancing"
+
+
+async def test_a_reload_before_start_up_is_over_does_not_end_it(tmp_path: Path) -> None:
+    path = str(tmp_path / "notify")
+    with listening(path) as manager:
+        async with Manager({"NOTIFY_SOCKET": path}).reload():
+            pass
+        assert all_told(manager) == []
 
 
 def test_an_address_with_an_at_sign_is_an_abstract_one() -> None:
     name = f"ipvs-lb-test-{os.getpid()}"
     with listening(f"\0{name}") as manager:
-        Manager({"NOTIFY_SOCKET": f"@{name}"}).ready("balancing")
+        Manager({"NOTIFY_SOCKET": f"@{name}"}).ready()
         assert told(manager)["READY"] == "1"
 
 
@@ -102,10 +131,11 @@ async def test_a_watchdog_that_is_not_for_us_hears_nothing(
 
 
 @pytest.mark.parametrize("address", ["", "/nowhere/notify", "@ipvs-lb-nobody"])
-def test_without_anybody_to_tell_nothing_happens(address: str) -> None:
+async def test_without_anybody_to_tell_nothing_happens(address: str) -> None:
     manager = Manager({"NOTIFY_SOCKET": address})
-    manager.ready("balancing")
-    manager.reloading()
+    manager.ready()
+    async with manager.reload():
+        pass
     manager.stopping()
 
 
@@ -113,5 +143,5 @@ def test_a_manager_that_went_away_is_no_trouble(tmp_path: Path) -> None:
     path = str(tmp_path / "notify")
     manager = Manager({"NOTIFY_SOCKET": path})
     with listening(path):
-        manager.ready("balancing")
+        manager.ready()
     manager.stopping()

@@ -1,21 +1,35 @@
-"""A configuration that changes on the disk, in virtual time."""
+"""A configuration that changes on the disk, in virtual time, heard by this kernel's inotify."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+import os
+import resource
+import shutil
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import asynccontextmanager, closing, contextmanager
 from pathlib import Path
 
 import pytest
 
 from ipvs_lb.config import load
-from ipvs_lb.daemon.watch import Source, follow
+from ipvs_lb.daemon.inotify import CONTENT, NAMES, Bell
+from ipvs_lb.daemon.watch import SILENCE, Mark, Source, follow, places
 from ipvs_lb.errors import ConfigError
 from tests.daemon_world import Inline
 
 HEAD = "version: 1\ninclude: [conf.d/*.yaml]\ndaemon: {watch: yes}\n"
 SERVICE = "services: [{{name: {0}, vip: 10.0.0.{0}, port: 80, servers: []}}]\n"
+
+
+class Counted(Source):
+    """Notes when its files were looked at."""
+
+    looks: list[float]
+
+    def changes(self) -> Mapping[Path, Mark]:
+        self.looks.append(asyncio.get_running_loop().time())
+        return super().changes()
 
 
 class Watched:
@@ -24,9 +38,10 @@ class Watched:
     def __init__(self, folder: Path) -> None:
         self.path = folder / "lb.yaml"
         self.more = folder / "conf.d"
-        self.more.mkdir()
+        self.more.mkdir(parents=True)
         self.path.write_text(HEAD)
-        self.source = Source(lambda seen: load(self.path, seen=seen))
+        self.source = Counted(lambda seen: load(self.path, seen=seen))
+        self.source.looks = []
         self.loads: list[list[str] | str] = []
 
     async def reload(self) -> None:
@@ -43,6 +58,7 @@ class Watched:
         self.loads.clear()
         task = asyncio.create_task(follow(self.source, self.reload, Inline()))
         await asyncio.sleep(10.5)
+        self.source.looks.clear()
         yield
         task.cancel()
         await asyncio.wait([task])
@@ -94,12 +110,12 @@ async def test_a_link_that_comes_to_lead_elsewhere_is_noticed(watched: Watched) 
 async def test_a_file_that_is_still_being_written_waits(watched: Watched) -> None:
     async with watched.followed():
         text = HEAD
-        for number in range(4):
+        for number in range(8):
             text += f"# line {number}\n"
             watched.path.write_text(text)
-            await asyncio.sleep(1)
+            await asyncio.sleep(0.7)
             assert watched.loads == []
-        await asyncio.sleep(1)
+        await asyncio.sleep(1.5)
         assert watched.loads == [[]]
 
 
@@ -200,3 +216,180 @@ async def test_files_count_only_while_the_configuration_says_so(watched: Watched
         watched.path.write_text(HEAD + SERVICE.format(4))
         await asyncio.sleep(2)
     assert watched.loads == [[], [], ["4"]]
+
+
+async def test_as_long_as_nothing_is_heard_files_are_looked_at_once_a_minute(
+    watched: Watched,
+) -> None:
+    async with watched.followed():
+        (watched.more / "a.txt").write_text("of no concern, but its name is new")
+        await asyncio.sleep(2)
+        watched.source.looks.clear()
+        (watched.more / "a.txt").write_text("of no concern")
+        await asyncio.sleep(10 * SILENCE)
+    assert 1 <= len(watched.source.looks) <= 10
+
+
+async def test_many_changes_elsewhere_are_one_look_a_second(watched: Watched) -> None:
+    async with watched.followed():
+        for number in range(100):
+            watched.path.with_name(f"{number}.txt").touch()
+            await asyncio.sleep(0.1)
+    assert 1 <= len(watched.source.looks) <= 11
+    assert watched.loads == []
+
+
+KEPT = int(Path("/proc/sys/fs/inotify/max_queued_events").read_text())
+
+
+async def test_more_changes_than_the_kernel_keeps_are_noticed(watched: Watched) -> None:
+    async with watched.followed():
+        here, there = watched.more / "a.txt", watched.more / "b.txt"
+        here.touch()
+        for _ in range(KEPT // 4 + 1):  # two events each, and there and back again
+            here.rename(there)
+            there.rename(here)
+        watched.path.write_text(HEAD + SERVICE.format(4))
+        await asyncio.sleep(2.5)
+        assert watched.loads == [["4"]]
+        watched.path.write_text(HEAD + SERVICE.format(6))
+        await asyncio.sleep(2.5)
+    assert watched.loads == [["4"], ["6"]]
+
+
+async def test_a_folder_that_is_mounted_and_swapped_as_kubernetes_does_is_noticed(
+    tmp_path: Path,
+) -> None:
+    watched = Watched(tmp_path / "etc")
+    shutil.rmtree(tmp_path / "etc")
+    for number in (1, 2, 3):
+        folder = tmp_path / "etc" / f"..{number}"
+        folder.mkdir(parents=True)
+        (folder / "lb.yaml").write_text(
+            "version: 1\ndaemon: {watch: yes}\n" + SERVICE.format(number)
+        )
+    current = tmp_path / "etc" / "..data"
+    current.symlink_to("..1")
+    watched.path.symlink_to("..data/lb.yaml")
+    async with watched.followed():
+        for number in (2, 3):
+            draft = current.with_name("..data_tmp")
+            draft.symlink_to(f"..{number}")
+            draft.rename(current)
+            shutil.rmtree(tmp_path / "etc" / f"..{number - 1}")
+            await asyncio.sleep(2)
+    assert watched.loads == [["2"], ["3"]]
+
+
+async def test_an_included_folder_that_was_removed_is_followed_again_when_it_is_back(
+    watched: Watched,
+) -> None:
+    (watched.more / "a.yaml").write_text(SERVICE.format(4))
+    async with watched.followed():
+        shutil.rmtree(watched.more)
+        await asyncio.sleep(3)
+        assert watched.loads == ["No such file or directory"]
+        watched.more.mkdir()
+        await asyncio.sleep(3)
+        (watched.more / "a.yaml").write_text(SERVICE.format(6))
+        await asyncio.sleep(3)
+    assert watched.loads[1:] == [["6"]]
+
+
+async def test_a_configuration_folder_that_is_replaced_as_a_whole_is_noticed(
+    tmp_path: Path,
+) -> None:
+    watched = Watched(tmp_path / "deep" / "down" / "etc")
+    async with watched.followed():
+        (tmp_path / "deep").rename(tmp_path / "old")
+        await asyncio.sleep(2)
+        assert watched.loads == ["No such file or directory"]
+        Watched(tmp_path / "deep" / "down" / "etc").path.write_text(HEAD + SERVICE.format(4))
+        await asyncio.sleep(2)
+        assert watched.loads[1:] == [["4"]]
+        watched.path.write_text(HEAD + SERVICE.format(6))
+        await asyncio.sleep(2)
+    assert watched.loads[2:] == [["6"]]
+
+
+async def test_a_file_that_is_written_under_another_name_of_it_is_noticed(
+    watched: Watched, tmp_path: Path
+) -> None:
+    """As a single file that is mounted into a container is."""
+    (tmp_path / "elsewhere").mkdir()
+    other = tmp_path / "elsewhere" / "name"
+    other.hardlink_to(watched.path)
+    async with watched.followed():
+        other.write_text(HEAD + SERVICE.format(4))
+        await asyncio.sleep(2)
+    assert watched.loads == [["4"]]
+
+
+async def test_where_a_file_system_does_not_tell_files_are_looked_at_each_second(
+    tmp_path: Path,
+) -> None:
+    """The way through /proc is one that inotify knows nothing of."""
+    watched = Watched(tmp_path)
+    watched.path = Path(f"/proc/{os.getpid()}/root{watched.path}")
+    async with watched.followed():
+        await asyncio.sleep(60)
+        assert 59 <= len(watched.source.looks) <= 61
+        watched.path.write_text(HEAD + SERVICE.format(4))
+        await asyncio.sleep(3)
+    assert watched.loads == [["4"]]
+
+
+@contextmanager
+def no_descriptors() -> Iterator[None]:
+    """This process can open nothing more."""
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with open(os.devnull) as lowest:  # noqa: PTH123  # its number is what counts
+        number = lowest.fileno()
+    resource.setrlimit(resource.RLIMIT_NOFILE, (number, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)
+
+
+def test_without_an_inotify_to_have_there_is_no_ringing() -> None:
+    with no_descriptors(), closing(Bell()) as bell:
+        assert not bell.can_ring
+        assert not bell.watch({"/": NAMES})
+        assert bell.watch({})
+
+
+async def test_without_an_inotify_to_have_files_are_looked_at_each_second(
+    watched: Watched,
+) -> None:
+    await watched.reload()
+    task = asyncio.create_task(follow(watched.source, watched.reload, Inline()))
+    with no_descriptors():
+        await asyncio.sleep(0.5)
+    watched.path.write_text(HEAD + SERVICE.format(4))
+    await asyncio.sleep(3)
+    task.cancel()
+    assert watched.loads[1:] == [["4"]]
+
+
+async def test_a_folder_that_cannot_be_listened_to_is_no_silence(tmp_path: Path) -> None:
+    with closing(Bell()) as bell:
+        assert bell.watch({str(tmp_path): NAMES, str(tmp_path / "missing"): CONTENT})
+        assert not bell.watch({"/proc": NAMES})
+
+
+def test_links_in_a_circle_lead_nowhere(tmp_path: Path) -> None:
+    one, other = tmp_path / "one", tmp_path / "other"
+    one.symlink_to(other)
+    other.symlink_to(one)
+    assert str(tmp_path) in places([one / "lb.yaml"])
+
+
+def test_a_way_up_is_followed_from_where_the_link_led(tmp_path: Path) -> None:
+    """`link/../x` is not `x`."""
+    far = tmp_path / "far" / "away"
+    far.mkdir(parents=True)
+    (tmp_path / "link").symlink_to(far)
+    found = places([tmp_path / "link" / ".." / "lb.yaml"])
+    assert {found[str(tmp_path)], found[str(far)], found[str(far.parent)]} == {NAMES}
+    assert found[str(far.parent / "lb.yaml")] == CONTENT

@@ -321,3 +321,14 @@ def test_sysctls_are_only_set_where_the_config_says_so():
     assert any(isinstance(command, SetSysctl) for command in change.host_before)
     box.do(change)
     assert box.host.state.sysctls[name] == "1"
+
+
+def test_clients_that_asked_before_a_udp_service_was_there_are_forgotten_as_far_as_possible():
+    key = AddressKey(IPProtocol.UDP, VIP, Port(53))
+    box = Box()
+    box.apply(web(4, keys=(key,)))
+    assert box.host.forgotten == [{key: {A.address}}]
+    box = Box()
+    box.host.trouble = "not permitted"
+    box.apply(web(4, keys=(key,)))
+    assert key in box.kernel.table.services

@@ -7,7 +7,7 @@ from ipaddress import ip_address
 
 import pytest
 
-from ipvs_lb.commands import AddServer, DeleteService
+from ipvs_lb.commands import AddServer, DeleteServer, DeleteService
 from ipvs_lb.errors import ConfigError, UsageError
 from ipvs_lb.events import Event
 from ipvs_lb.model.config import (
@@ -24,7 +24,8 @@ from ipvs_lb.model.settings import Server, Service
 from ipvs_lb.model.table import ServiceStatistics, Table, VirtualService
 from ipvs_lb.overrides import Action, Override
 from ipvs_lb.policy import Member
-from tests.daemon_world import PASSED, REFUSED, START, VIP, WEB, World, server, web
+from tests.daemon_world import PASSED, REFUSED, START, VIP, WEB, SlowReads, World, server, web
+from tests.fake_kernel import FakeKernel
 
 A, B = (ServerKey(ip_address(f"10.0.0.{last}"), Port(80)) for last in (4, 6))
 TLS = AddressKey(IPProtocol.TCP, VIP, Port(443))
@@ -77,6 +78,54 @@ async def test_a_deciding_result_is_in_the_kernel_at_once():
         assert world.weights() == {4: 1, 6: 1}
         await asyncio.sleep(0.01)  # virtual time
     assert world.weights() == {4: 1}
+
+
+async def down_while_reading():
+    """A world whose kernel is being read all the time, when server 6 has just been decided to be down."""
+    world = World(web(4, 6))
+    world.threads = reads = SlowReads(12.0)
+    await world.up(25)
+    assert world.weights() == {4: 1, 6: 1}
+    world.answer(6, REFUSED)
+    await world.until("server.down")
+    assert reads.under_way
+    return world
+
+
+async def test_reading_the_whole_table_keeps_no_decision_waiting():
+    world = await down_while_reading()
+    await asyncio.sleep(0.01)
+    assert world.weights() == {4: 1}
+
+
+async def test_what_was_written_while_the_table_was_read_is_no_drift():
+    world = await down_while_reading()
+    executed = len(world.kernel.executed)
+    await asyncio.sleep(30)
+    assert world.names("drift.") == []
+    assert world.weights() == {4: 1}
+    assert len(world.kernel.executed) <= executed + 1, "the server goes once and stays out"
+
+
+async def test_what_others_change_is_found_also_when_something_was_written_meanwhile():
+    world = await down_while_reading()
+    world.without(4)
+    await asyncio.sleep(30)
+    assert world.weights() == {4: 1}
+
+
+async def test_a_write_that_fails_while_the_table_is_read_is_made_good():
+    world = World(web(4, 6))
+    world.threads = reads = SlowReads(12.0)
+    await world.up(25)
+    world.kernel.refuse = {DeleteServer(WEB, B): errno.EBUSY}
+    world.answer(6, REFUSED)
+    await world.until("kernel.failed")
+    assert reads.under_way
+    world.kernel.refuse = {}
+    await asyncio.sleep(40)
+    assert world.weights() == {4: 1}
+    assert world.names("kernel.") == ["kernel.failed", "kernel.recovered"]
 
 
 async def test_starting_over_a_live_table_touches_nothing_that_is_right():
@@ -218,6 +267,31 @@ async def test_a_drain_goes_on_after_a_restart():
     assert world.weights() == {4: 1}
 
 
+class CountedKernel(FakeKernel):
+    def __init__(self):
+        super().__init__()
+        self.counted = []
+
+    def statistics(self, keys=None):
+        self.counted.append(keys)
+        return super().statistics(keys)
+
+
+async def test_while_a_server_drains_the_counters_of_its_services_are_read_and_no_others():
+    tls = replace(web(4, ports=(443,)), name="tls")
+    world = World(web(4, 6), tls)
+    world.kernel = CountedKernel()
+    await world.up(5)
+    assert world.kernel.counted == []
+    world.kernel.counters = {WEB: ServiceStatistics(servers={B: ServerCounters(active=2)})}
+    await world.reload(web(4), tls)
+    await asyncio.sleep(5)
+    world.kernel.counters = {}
+    await asyncio.sleep(5)
+    assert world.weights() == {4: 1}
+    assert world.kernel.counted == [{WEB}] * 6
+
+
 async def test_a_removed_service_goes():
     world = World(web(4, ports=(80, 443)))
     await world.up()
@@ -280,7 +354,8 @@ async def test_probing_goes_on_without_a_kernel_and_the_table_is_right_when_it_i
 async def test_a_daemon_starts_without_a_kernel_and_waits_for_it():
     world = World(web(4, 6))
     world.kernel.broken = True
-    await world.up(5)
+    await world.up(60)
+    assert world.names("kernel.") == ["kernel.failed"]
     world.kernel.broken = False
     await asyncio.sleep(31)
     assert world.weights() == {4: 1, 6: 1}
@@ -291,7 +366,8 @@ async def test_a_refused_command_is_told_and_tried_again():
     world.kernel.refuse = {AddServer(WEB, B, Server()): errno.EINVAL}
     await world.up(5)
     assert world.weights() == {4: 1}
-    assert "kernel.failed" in world.names()
+    assert PLACE in world.host.state.addresses, "what was not refused goes on"
+    assert world.names("kernel.") == ["kernel.failed"]
     world.kernel.refuse = {}
     await asyncio.sleep(31)
     assert world.weights() == {4: 1, 6: 1}
@@ -308,6 +384,38 @@ async def test_a_vip_goes_with_its_last_server_and_comes_back():
     await asyncio.sleep(10)
     assert PLACE in world.host.state.addresses
     assert world.names("vip.") == ["vip.restored", "vip.withdrawn", "vip.restored"]
+
+
+async def test_a_new_vip_comes_with_its_first_server_and_not_before():
+    """Clients are not invited to a service that refuses them."""
+    world = World(web(4, 6))
+    world.prober.takes = 0.5
+    await world.up(0.4)
+    assert WEB in world.kernel.table.services
+    assert PLACE not in world.host.state.addresses
+    while not world.weights():
+        assert PLACE not in world.host.state.addresses
+        await asyncio.sleep(0.01)
+    await asyncio.sleep(0.1)
+    assert PLACE in world.host.state.addresses
+
+
+async def test_a_new_vip_does_not_wait_for_servers_that_are_known_to_be_down():
+    world = World(web(4))
+    world.prober.takes = 2
+    await world.up(1)
+    world.answer(4, REFUSED)
+    await asyncio.sleep(3)
+    assert world.weights() == {}
+    assert PLACE in world.host.state.addresses
+
+
+async def test_a_vip_that_is_there_stays_while_first_results_are_awaited():
+    world = World(web(4))
+    world.host.state = replace(world.host.state, addresses=frozenset({PLACE}))
+    world.prober.takes = 0.5
+    await world.up(0.4)
+    assert PLACE in world.host.state.addresses
 
 
 async def test_a_backup_serves_while_no_primary_can():
@@ -420,3 +528,24 @@ async def test_it_has_begun_also_when_the_kernel_does_not_answer():
     async with asyncio.timeout(5):
         await balancer.begun()
     assert balancer.snapshot().kernel_error is not None
+
+
+def dns(*last_bytes):
+    key = AddressKey(IPProtocol.UDP, VIP, Port(53))
+    return replace(web(*last_bytes), name="dns", keys=(key,))
+
+
+async def test_clients_that_asked_before_a_udp_service_was_there_are_forgotten_once():
+    world = World(web(4), dns(4))
+    await world.up(30)
+    assert [list(map(str, services)) for services in world.host.forgotten] == [["udp/10.0.0.16:53"]]
+    assert world.names("clients.") == ["clients.forgotten"]
+
+
+async def test_clients_that_cannot_be_forgotten_are_told_and_nothing_else_suffers():
+    world = World(dns(4))
+    world.host.trouble = "forget UDP clients in conntrack: not permitted"
+    await world.up(5)
+    assert world.names("clients.") == ["clients.kept"]
+    assert world.names("host.failed") == []
+    assert len(world.kernel.table.services) == 1

@@ -203,6 +203,7 @@ async def test_a_crowd_is_started_in_slices():
 
 
 async def test_a_reload_keeps_the_schedule_and_history_of_what_stays():
+    """dpvs #650 #751"""
     async with running() as world:
         world.keep(probe(1), probe(2))
         await asyncio.sleep(7)
@@ -232,6 +233,24 @@ async def test_a_failing_server_is_not_back_in_after_a_reload():
         assert world.monitors.health[probe()].status is Status.DOWN
         await asyncio.sleep(20)
         assert world.monitors.health[probe()].status is Status.DOWN
+
+
+async def test_of_many_probes_only_those_that_come_or_go_are_touched():
+    gone, *kept, new = (probe(n) for n in range(200))
+    async with running(random=Random(1).random) as world:
+        world.keep(gone, *kept)
+        await asyncio.sleep(20)
+        before = {one: world.monitors.history(one) for one in kept}
+        given_up = len(world.starts(gone))
+        world.monitors.keep(dict.fromkeys([*kept, new], 1), {gone, new})
+        assert {one: world.monitors.history(one) for one in kept} == before
+        assert set(world.monitors.views()) == {*kept, new}
+        await asyncio.sleep(20)
+    assert len(world.starts(gone)) == given_up
+    assert world.starts(new)[0] == pytest.approx(20.5, abs=0.6)
+    for one in kept:
+        _, *later = world.starts(one)
+        assert all(b - a == pytest.approx(5, abs=0.2) for a, b in itertools.pairwise(later))
 
 
 async def test_a_probe_with_new_thresholds_keeps_what_is_known():
@@ -501,6 +520,7 @@ async def test_twenty_thousand_probes_cost_little_to_schedule():
 
 
 async def test_a_reload_of_twenty_thousand_probes_touches_only_what_changed():
+    """keepalived #2318"""
     async with running() as world:
         world.keep(*(probe(n) for n in range(20_000)))
         await asyncio.sleep(2)

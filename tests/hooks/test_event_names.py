@@ -34,6 +34,7 @@ def told() -> set[str]:
         *(package / "engine").glob("*.py"),
         *(package / "daemon").glob("*.py"),
         *(package / "hooks").glob("*.py"),
+        *(package / "octavia").rglob("*.py"),
         *(path for path in (package / "api").glob("*.py") if ".warn(" in path.read_text()),
     ]
     return {name for module in modules for name in names_in(module)}

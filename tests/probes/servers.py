@@ -18,8 +18,9 @@ from cryptography.x509.oid import NameOID
 
 from ipvs_lb.model.checks import HealthCheck, Method
 from ipvs_lb.model.identity import Port
+from ipvs_lb.model.probe import bound
 from ipvs_lb.model.results import Result, Target
-from ipvs_lb.probes import probe
+from ipvs_lb.probes import execute
 
 LOOPBACK = IPv4Address("127.0.0.1")
 Behaviour = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
@@ -33,7 +34,7 @@ async def run(
     **settings,
 ) -> Result:
     check = HealthCheck(method=method, timeout=timeout, **settings)
-    return await probe(check, Target(LOOPBACK, Port(port)))
+    return await execute(bound(check, Target(LOOPBACK, Port(port))))
 
 
 def free_port(kind: socket.SocketKind = socket.SOCK_STREAM) -> int:

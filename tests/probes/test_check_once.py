@@ -11,10 +11,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ipvs_lb.model.checks import HealthCheck, HttpCheck, PingCheck, TcpCheck
+from ipvs_lb.model.checks import HealthCheck, HttpCheck, TcpCheck
 from ipvs_lb.model.identity import Port
+from ipvs_lb.model.probe import Probe, bound
 from ipvs_lb.model.results import MAX_DETAIL, ErrorClass, Target
-from ipvs_lb.probes import check_once, resolve, run_once, same_probe
+from ipvs_lb.probes import check_once, run_once
 from ipvs_lb.probes.failures import os_failure, printable, quoted
 from tests.probes.servers import LOOPBACK, answering, free_port, serving, silence
 
@@ -43,10 +44,10 @@ async def test_equal_checks_of_one_target_run_once():
         target = Target(LOOPBACK, Port(port))
         elsewhere = Target(LOOPBACK, Port(1))
         checks = {
-            "web": (HealthCheck(method=HttpCheck()), target),
-            "web again": (HealthCheck(method=HttpCheck(), rise=5, interval=9), target),
-            "by port": (HealthCheck(method=HttpCheck(), port=Port(port)), elsewhere),
-            "other path": (HealthCheck(method=HttpCheck(path="/x")), target),
+            "web": Probe(HealthCheck(method=HttpCheck()), target),
+            "web again": Probe(HealthCheck(method=HttpCheck(), rise=5, interval=9), target),
+            "by port": bound(HealthCheck(method=HttpCheck(), port=Port(port)), elsewhere),
+            "other path": Probe(HealthCheck(method=HttpCheck(path="/x")), target),
         }
         results = await check_once(checks)
     assert list(results) == list(checks)
@@ -59,7 +60,7 @@ async def test_no_more_than_the_limit_run_at_a_time():
     counting = Counting()
     async with serving(counting) as port:
         target = Target(LOOPBACK, Port(port))
-        checks = {n: (HealthCheck(method=HttpCheck(path=f"/{n}")), target) for n in range(30)}
+        checks = {n: Probe(HealthCheck(method=HttpCheck(path=f"/{n}")), target) for n in range(30)}
         results = await check_once(checks, limit=4)
     assert len(results) == 30
     assert 2 <= counting.most <= 4
@@ -69,13 +70,13 @@ async def test_one_result_says_nothing_about_the_others():
     async with serving(answering(b"HTTP/1.1 500 No\r\n\r\n")) as broken, serving(silence) as slow:
         results = await check_once(
             {
-                "broken": (HealthCheck(method=HttpCheck()), Target(LOOPBACK, Port(broken))),
-                "slow": (
+                "broken": Probe(HealthCheck(method=HttpCheck()), Target(LOOPBACK, Port(broken))),
+                "slow": Probe(
                     HealthCheck(method=HttpCheck(), timeout=0.1),
                     Target(LOOPBACK, Port(slow)),
                 ),
-                "gone": (HealthCheck(method=TcpCheck()), Target(LOOPBACK, Port(free_port()))),
-                "up": (HealthCheck(method=TcpCheck()), Target(LOOPBACK, Port(slow))),
+                "gone": Probe(HealthCheck(method=TcpCheck()), Target(LOOPBACK, Port(free_port()))),
+                "up": Probe(HealthCheck(method=TcpCheck()), Target(LOOPBACK, Port(slow))),
             }
         )
     assert {name: result.error for name, result in results.items()} == {
@@ -92,35 +93,17 @@ async def test_nothing_to_check_is_nothing():
 
 def test_checks_can_be_run_without_an_event_loop():
     target = Target(LOOPBACK, Port(free_port()))
-    results = run_once({"a": (HealthCheck(method=TcpCheck()), target)})
+    results = run_once({"a": Probe(HealthCheck(method=TcpCheck()), target)})
     assert results["a"].error is ErrorClass.REFUSED
 
 
-def test_a_probe_is_what_is_sent_where_not_how_often():
-    target = Target(LOOPBACK, Port(80))
-    plain = HealthCheck(method=TcpCheck())
-    assert same_probe(plain, target) == same_probe(
-        HealthCheck(method=TcpCheck(), interval=60, fast_interval=2, rise=9, fall=9), target
-    )
-    for other in (
-        HealthCheck(method=PingCheck()),
-        HealthCheck(method=TcpCheck(), timeout=1),
-        HealthCheck(method=TcpCheck(), source=LOOPBACK),
-        HealthCheck(method=TcpCheck(), mark=1),
-        HealthCheck(method=TcpCheck(), port=Port(81)),
-    ):
-        assert same_probe(plain, target) != same_probe(other, target)
-
-
-def test_a_resolved_target_keeps_what_the_check_does_not_name():
-    target = Target(LOOPBACK, Port(80))
-    assert resolve(HealthCheck(method=TcpCheck()), target) == target
-    assert resolve(HealthCheck(method=TcpCheck(), port=Port(0)), target).port == 0
-
-
-def test_one_ping_serves_all_ports_of_a_server():
-    ping = HealthCheck(method=PingCheck())
-    assert same_probe(ping, Target(LOOPBACK, Port(80))) == same_probe(ping, Target(LOOPBACK))
+async def test_checks_with_different_patience_are_not_one():
+    counting = Counting()
+    async with serving(counting) as port:
+        target = Target(LOOPBACK, Port(port))
+        patient, hasty = (HealthCheck(method=HttpCheck(), timeout=timeout) for timeout in (3, 2))
+        await check_once({"patient": Probe(patient, target), "hasty": Probe(hasty, target)})
+    assert counting.total == 2
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ from ipvs_lb.model.checks import ExecCheck, HealthCheck, HttpCheck, TcpCheck
 from ipvs_lb.model.identity import Port
 from ipvs_lb.model.probe import Probe
 from ipvs_lb.model.results import ErrorClass, Result, Target
-from ipvs_lb.probes import probe as execute
+from ipvs_lb.probes import execute
 from ipvs_lb.probes.fast.route import route
 from ipvs_lb.probes.prober import LoopProber, raise_fd_limit
 from tests.probes.servers import (
@@ -65,7 +65,7 @@ async def found_by_both(probe):
     """What the prober found, once it is sure that executing the probe alone finds the same."""
     async with probers() as prober:
         fast = await outcome(prober, probe)
-    alone = await execute(probe.check, probe.target)
+    alone = await execute(probe)
     assert (fast.error, fast.detail) == (alone.error, alone.detail)
     for phase in ("connect", "first_byte"):
         assert (getattr(fast.timings, phase) is None) == (getattr(alone.timings, phase) is None)
@@ -200,7 +200,7 @@ async def test_answers_in_random_pieces_mean_the_same():
             probes.append(probe_to(port, rng.choice(checks)))
         prober = await stack.enter_async_context(probers())
         fast = await asyncio.gather(*(outcome(prober, probe) for probe in probes))
-        alone = await asyncio.gather(*(execute(probe.check, probe.target) for probe in probes))
+        alone = await asyncio.gather(*(execute(probe) for probe in probes))
     assert [(one.error, one.detail) for one in fast] == [(one.error, one.detail) for one in alone]
     assert {one.passed for one in fast} == {True, False}
 

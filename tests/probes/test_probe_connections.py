@@ -24,8 +24,9 @@ from ipvs_lb.model.checks import (
     TlsCheck,
 )
 from ipvs_lb.model.identity import Port
+from ipvs_lb.model.probe import Probe, bound
 from ipvs_lb.model.results import ErrorClass, Target
-from ipvs_lb.probes import probe
+from ipvs_lb.probes import execute
 from tests.probes.servers import (
     LOOPBACK,
     answering,
@@ -245,7 +246,7 @@ async def test_cancelling_a_probe_comes_out_as_cancellation():
 async def test_the_check_s_own_address_and_port_come_first():
     async with serving(silence) as port:
         check = HealthCheck(method=TcpCheck(), address=LOOPBACK, port=Port(port))
-        assert (await probe(check, Target(IPv4Address("127.0.0.99"), Port(1)))).passed
+        assert (await execute(bound(check, Target(IPv4Address("127.0.0.99"), Port(1))))).passed
 
 
 async def test_the_source_address_is_the_one_asked_for():
@@ -282,4 +283,4 @@ async def test_without_a_port_there_is_nothing_to_connect_to():
 async def test_ipv6_is_probed_the_same_way():
     async with serving(silence, host="::1") as port:
         check = HealthCheck(method=TcpCheck())
-        assert (await probe(check, Target(IPv6Address("::1"), Port(port)))).passed
+        assert (await execute(Probe(check, Target(IPv6Address("::1"), Port(port))))).passed

@@ -12,7 +12,7 @@ import pytest
 
 from ipvs_lb.model.checks import ExecCheck, FileCheck, TcpCheck
 from ipvs_lb.model.results import ErrorClass
-from ipvs_lb.probes.program import has_ambient_capabilities
+from ipvs_lb.programs import has_ambient_capabilities
 from tests.probes.servers import run
 
 pytestmark = pytest.mark.real_time
@@ -63,6 +63,7 @@ async def test_the_exit_status_decides(script, error, detail):
     ("output", "weight"), [("10", 10), (" 7 ", 7), ("0", 0), ("-5", 0), ("99999999", 65535)]
 )
 async def test_a_weight_is_absolute_and_clamped(output, weight):
+    """keepalived #2720"""
     result = await run(shell(f"echo chatter >&2; echo '{output}'", weight=True), 80)
     assert result.passed
     assert result.weight == weight
@@ -121,6 +122,7 @@ async def test_a_user_that_does_not_exist_is_the_check_s_mistake():
 
 
 async def test_a_timeout_kills_the_grandchildren_too():
+    """keepalived #429 #2289 #946 #1364 #1492"""
     word = f"41{time.monotonic_ns()}"
     result = await run(shell(f"sleep {word} & sleep {word} & wait"), 80, timeout=0.3)
     assert result.error is ErrorClass.TIMEOUT

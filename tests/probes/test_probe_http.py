@@ -171,6 +171,7 @@ async def test_verification_without_a_ca_file_uses_the_system_s(authority):
 
 
 async def test_sni_is_sent_also_where_nothing_is_verified(authority):
+    """keepalived #2351 #804 #2707"""
     asked: list[str | None] = []
     context = authority.server("web.test")
     context.sni_callback = lambda _object, name, _context: asked.append(name)

@@ -132,6 +132,19 @@ def test_another_programs_database_is_set_aside_untouched(path: Path) -> None:
     assert path.with_name(aside(path)[0]).read_bytes() == content
 
 
+def test_source_nat_of_an_earlier_version_is_a_firewall_of_ours(used: Path) -> None:
+    with sqlite3.connect(used) as connection:
+        connection.execute("INSERT INTO owned VALUES ('source_nat', '')")
+    connection.close()
+    store = SqliteStore(used)
+    assert store.owned().firewall
+    assert not store.warnings
+    store.claim(store.owned())
+    assert store.owned().firewall
+    store.claim(Owned())
+    assert not store.owned().firewall
+
+
 def test_an_entry_that_cannot_be_understood_counts_as_damage(used: Path) -> None:
     with sqlite3.connect(used) as connection:
         connection.execute("INSERT INTO owned VALUES ('service', 'quic/10.0.0.1:443')")
@@ -256,3 +269,27 @@ def test_a_file_from_before_there_were_records_has_none(tmp_path: Path) -> None:
     assert store.records() == {}
     store.record({"a": "1"})
     assert store.records() == {"a": "1"}
+
+
+def test_a_file_that_is_damaged_while_the_store_is_in_use_is_set_aside_by_the_next_change(
+    used: Path,
+) -> None:
+    store = SqliteStore(used)
+    store.record({"first": "1"})
+    used.write_bytes(b"\x00" * used.stat().st_size)
+    used.with_name(f"{used.name}-wal").unlink(missing_ok=True)
+    store.record({"second": "2"})
+    assert store.records() == {"second": "2"}
+    assert len([name for name in aside(used) if not name.endswith(("-wal", "-shm"))]) == 1
+
+
+def test_a_file_that_another_took_the_place_of_is_looked_at_anew(used: Path) -> None:
+    store = SqliteStore(used)
+    store.record({"first": "1"})
+    other = used.with_name("other")
+    content = used.read_bytes()
+    other.write_bytes(content[:5000] + b"\xff" * (len(content) - 5000))
+    other.rename(used)
+    store.record({"second": "2"})
+    assert store.records() == {"second": "2"}
+    assert "was damaged" in store.warnings[0]

@@ -8,7 +8,8 @@ import pytest
 
 from ipvs_lb.errors import UsageError
 from ipvs_lb.model.desired import Desired, Owned, PlacedVip, SysctlNeed, owned_by
-from ipvs_lb.model.host import InterfaceAddress, SourceNatRule
+from ipvs_lb.model.firewall import AccessRule, Firewall, SourceNatRule
+from ipvs_lb.model.host import InterfaceAddress
 from ipvs_lb.model.identity import (
     AddressKey,
     Family,
@@ -43,7 +44,10 @@ def desired(weight: int = 1) -> Desired:
             daemons={SyncRole.MASTER: SyncDaemon(role=SyncRole.MASTER, interface="eth0")},
         ),
         vips=(PlacedVip(PLACE, announce=False),),
-        source_nat=frozenset({SourceNatRule(ip_address("10.0.0.16"), "10.0.0.0/24")}),
+        firewall=Firewall(
+            source_nat=frozenset({SourceNatRule(ip_address("10.0.0.16"), "10.0.0.0/24")}),
+            access=frozenset({AccessRule(WEB, ("10.0.0.0/8",))}),
+        ),
         sysctls=(SysctlNeed("net.ipv4.ip_forward", "1", "masq"),),
         manage_sysctls=True,
     )

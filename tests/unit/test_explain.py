@@ -5,9 +5,9 @@ from dataclasses import replace
 
 import pytest
 
-from ipvs_lb.explain import duration, explain, explain_vip
+from ipvs_lb.explain import Hearing, duration, explain, explain_vip
 from ipvs_lb.health import NEW, Reported
-from ipvs_lb.model.checks import HealthCheck, PingCheck
+from ipvs_lb.model.checks import HealthCheck, PingCheck, Via
 from ipvs_lb.model.config import FlapDamping, Quorum, QuorumAction, SlowStart, VipDownWhen
 from ipvs_lb.model.results import AgentMode, ErrorClass, Result
 from ipvs_lb.model.settings import Server
@@ -343,6 +343,34 @@ def test_a_check_that_cannot_be_carried_out_is_told():
     assert why == [f"{CHECK} has no result yet: local"]
 
 
+class Counting:
+    """A sequence that counts how often somebody goes through it."""
+
+    def __init__(self, items):
+        self.items, self.walks = items, 0
+
+    def __iter__(self):
+        self.walks += 1
+        return iter(self.items)
+
+
+def test_explaining_every_server_of_a_service_does_not_go_through_the_others_for_each():
+    world = backups().health(4, down())
+    world.decide()
+    layout, decision = copy(world.layout), copy(world.decision)
+    rulings, seats = decision.rulings, layout.seats
+    for whole, name, items in ((decision, "rulings", rulings), (layout, "seats", seats)):
+        object.__setattr__(whole, name, Counting(items))
+    hearing = Hearing(layout=layout, decision=decision, inputs=world.inputs)
+    said = [
+        hearing.explain(ruling, seat.probes) for ruling, seat in zip(rulings, seats, strict=True)
+    ]
+    again = [explain(world.layout, world.decision, r.member.server, world.inputs) for r in rulings]
+    assert said == again
+    assert decision.rulings.walks == 0
+    assert layout.seats.walks <= 1, "once for all: how many servers bring the quorum back"
+
+
 def test_a_server_nobody_knows_is_a_key_error():
     world = pair()
     with pytest.raises(KeyError):
@@ -391,3 +419,10 @@ def test_a_vip_is_explained(policy, states, expected):
 )
 def test_durations_are_said_as_people_say_them(seconds, text):
     assert duration(seconds) == text
+
+
+def test_a_check_through_the_vip_is_told_as_one():
+    through = replace(HealthCheck(method=PING.method), via=Via.VIP)
+    world = World(service(server(4, checks=(through,)))).decide()
+    why = [f"{OTHER} through tcp/10.0.0.16:80 has no result yet"]
+    assert told(world) == (Rule.AWAITED, "out", why, ["the first result decides"])

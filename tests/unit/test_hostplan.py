@@ -1,5 +1,6 @@
 """What a gateway needs besides the table: tables of cases, and the laws of the host's plan."""
 
+from dataclasses import replace
 from ipaddress import IPv4Address, ip_address
 
 import pytest
@@ -9,6 +10,7 @@ from hypothesis import strategies as st
 from ipvs_lb.errors import HostError
 from ipvs_lb.hostplan import (
     SYSCTLS,
+    homeless,
     host_plan,
     missing_sysctls,
     place,
@@ -17,17 +19,17 @@ from ipvs_lb.hostplan import (
     undo,
     unmanaged,
 )
+from ipvs_lb.model.checks import DnsCheck, HealthCheck
 from ipvs_lb.model.config import Config, DeclaredServer, DeclaredService
 from ipvs_lb.model.desired import Desired, Owned, PlacedVip, SysctlNeed, owned_by
+from ipvs_lb.model.firewall import SourceNatRule
 from ipvs_lb.model.host import (
     AddAddress,
     HostState,
     InterfaceAddress,
     RemoveAddress,
-    SetSourceNat,
     SetSysctl,
     SourceNat,
-    SourceNatRule,
     Vip,
 )
 from ipvs_lb.model.identity import AddressKey, Family, FwmarkKey, IPProtocol, Port
@@ -85,6 +87,7 @@ def having(*places, **more):
     ],
 )
 def test_a_vip_goes_to(vip, state, expected):
+    """kubernetes #55923, seesaw #107 #41 #25"""
     on_loopback = expected.interface == "lo"
     assert place([vip], state) == (PlacedVip(expected, announce=not on_loopback),)
 
@@ -114,6 +117,18 @@ def test_an_unknown_interface_is_refused_with_those_there_are():
     with pytest.raises(HostError, match=r"10\.0\.0\.16: there is no interface eth9") as caught:
         place([Vip(address=VIP, interface="eth9")], GATEWAY)
     assert caught.value.hint == "the interfaces here are eth0, eth1, lo"
+
+
+def test_vips_whose_interface_is_not_there_are_the_ones_that_cannot_be_placed():
+    lost = Vip(address=VIP, interface="eth9")
+    vips = [
+        lost,
+        Vip(address=VIP, interface="eth0"),
+        Vip(address=VIP),
+        Vip(address=VIP, interface="eth9", managed=False),
+    ]
+    assert homeless(vips, GATEWAY) == (lost,)
+    assert place(vips[1:], GATEWAY)
 
 
 def server(address, **settings):
@@ -225,6 +240,11 @@ DNS = AddressKey(IPProtocol.UDP, VIP, Port(53))
             id="udp-without-connections",
         ),
         pytest.param(service(DIRECT, key=MARK), [], id="fwmark"),
+        pytest.param(
+            service(replace(DIRECT, checks=(HealthCheck(method=DnsCheck()),)), key=MARK),
+            ["net.ipv4.vs.expire_nodest_conn"],
+            id="fwmark-checked-over-udp",
+        ),
     ],
 )
 def test_sysctls_needed_by(declared, names):
@@ -357,37 +377,12 @@ def test_addresses_are_changed_when(state, desired, owned, expected):
     assert host_plan(state, desired, owned) == expected
 
 
-RULE, OTHER = SourceNatRule(VIP, "10.0.0.0/24"), SourceNatRule(VIP6, "2001:db8::/64")
-
-
-@pytest.mark.parametrize(
-    ("present", "wanted", "expected"),
-    [
-        pytest.param({RULE}, {RULE}, ((), ()), id="equal"),
-        pytest.param(
-            set(), {RULE}, ((SetSourceNat(frozenset({RULE})),), ()), id="rules-come-before"
-        ),
-        pytest.param({RULE}, set(), ((), (SetSourceNat(frozenset()),)), id="rules-go-after"),
-        pytest.param(
-            {OTHER},
-            {RULE},
-            ((SetSourceNat(frozenset({RULE, OTHER})),), (SetSourceNat(frozenset({RULE})),)),
-            id="both",
-        ),
-    ],
-)
-def test_source_nat_is_replaced_when(present, wanted, expected):
-    state = having(source_nat=frozenset(present))
-    assert host_plan(state, Desired(source_nat=frozenset(wanted)), Owned()) == expected
-
-
 def test_undo_takes_back_what_was_new_and_nothing_else():
-    state = having(HERE, sysctls={"net.ipv4.ip_forward": "0"}, source_nat=frozenset({OTHER}))
+    state = having(HERE, sysctls={"net.ipv4.ip_forward": "0"})
     new, loop = at("10.0.0.17/32"), at("10.0.0.18/32", "lo")
     done = (
         SET_FORWARD,
         SetSysctl("net.ipv4.vs.conntrack", "1", "unknown before"),
-        SetSourceNat(frozenset({RULE})),
         AddAddress(new, True),
         AddAddress(HERE, True),
         RemoveAddress(HERE),
@@ -396,7 +391,6 @@ def test_undo_takes_back_what_was_new_and_nothing_else():
     assert undo(done, state) == (
         AddAddress(HERE, True),
         RemoveAddress(new),
-        SetSourceNat(frozenset({OTHER})),
         SetSysctl("net.ipv4.ip_forward", "0", "as it was"),
     )
 
@@ -425,30 +419,24 @@ def one_prefix_each(found):
     return {(where.interface, where.address): where for where in found}.values()
 
 
-rules = st.frozensets(
-    st.builds(SourceNatRule, st.just(VIP), st.sampled_from(["10.0.0.0/24", "10.0.0.0/8"]))
-)
 desires = st.builds(
-    lambda found, nat: Desired(
+    lambda found: Desired(
         vips=tuple(PlacedVip(where) for where in one_prefix_each(found)),
-        source_nat=nat,
         sysctls=(FORWARD,),
         manage_sysctls=True,
     ),
     st.lists(places),
-    rules,
 )
 own_places = st.lists(places).map(lambda found: list(one_prefix_each(found)))
 
 
-@given(own_places, rules, st.lists(desires, max_size=4))
+@given(own_places, st.lists(desires, max_size=4))
 def test_whatever_is_applied_in_turn_the_second_plan_is_empty_and_giving_up_leaves_the_rest(
-    own, nat, sequence
+    own, sequence
 ):
     state = HostState(
         interfaces=GATEWAY.interfaces,
         addresses=frozenset(own),
-        source_nat=nat,
         sysctls={"net.ipv4.ip_forward": "0"},
     )
     host, owned = FakeHost(state), Owned()
@@ -462,15 +450,13 @@ def test_whatever_is_applied_in_turn_the_second_plan_is_empty_and_giving_up_leav
         assert {(vip.place.interface, vip.place.address) for vip in desired.vips} <= held
         assert host_plan(after, desired, owned) == ((), ())
     assert frozenset(own) - adopted == host.state.addresses
-    assert host.state.source_nat == frozenset()
 
 
-@given(own_places, rules, desires, st.integers(0, 20))
-def test_undo_after_any_number_of_steps_brings_the_state_back(own, nat, desired, steps):
+@given(own_places, desires, st.integers(0, 20))
+def test_undo_after_any_number_of_steps_brings_the_state_back(own, desired, steps):
     state = HostState(
         interfaces=GATEWAY.interfaces,
         addresses=frozenset(own),
-        source_nat=nat,
         sysctls={"net.ipv4.ip_forward": "0"},
     )
     host = FakeHost(state)

@@ -5,21 +5,22 @@ from ipaddress import ip_address
 import pytest
 
 from ipvs_lb.model.desired import Desired, Owned, PlacedVip, owned_by
+from ipvs_lb.model.firewall import AccessRule, Firewall, SourceNatRule
 from ipvs_lb.model.host import (
     AddAddress,
     InterfaceAddress,
     RemoveAddress,
-    SetSourceNat,
+    SetFirewall,
     SetSysctl,
-    SourceNatRule,
 )
-from ipvs_lb.model.identity import AddressKey, IPProtocol, Port
+from ipvs_lb.model.identity import AddressKey, Family, FwmarkKey, IPProtocol, Port
 from ipvs_lb.model.settings import Service, SyncDaemon, SyncRole
 from ipvs_lb.model.table import Table, VirtualService
 
 VIP = ip_address("10.0.0.16")
 WEB = AddressKey(IPProtocol.TCP, VIP, Port(80))
 DNS = AddressKey(IPProtocol.UDP, VIP, Port(53))
+MARK = FwmarkKey(7, Family.IPV6)
 PLACE = InterfaceAddress("eth1", VIP, 32)
 RULE = SourceNatRule(VIP, "10.0.0.0/24")
 OTHER_RULE = SourceNatRule(ip_address("10.1.0.16"), "10.1.0.0/24")
@@ -32,10 +33,10 @@ def test_everything_a_desired_state_declares_is_ours():
             {WEB: VirtualService(Service(scheduler="rr"))}, daemons={SyncRole.MASTER: MASTER}
         ),
         vips=(PlacedVip(PLACE),),
-        source_nat=frozenset({RULE}),
+        firewall=Firewall(source_nat=frozenset({RULE})),
     )
     assert owned_by(desired) == Owned(
-        frozenset({WEB}), frozenset({PLACE}), frozenset({SyncRole.MASTER}), source_nat=True
+        frozenset({WEB}), frozenset({PLACE}), frozenset({SyncRole.MASTER}), firewall=True
     )
 
 
@@ -49,12 +50,12 @@ def test_nothing_declared_is_nothing_owned():
         pytest.param(Owned(), Owned(), Owned(), id="nothing"),
         pytest.param(
             Owned(frozenset({WEB}), frozenset({PLACE})),
-            Owned(frozenset({DNS}), frozenset(), frozenset({SyncRole.BACKUP}), source_nat=True),
+            Owned(frozenset({DNS}), frozenset(), frozenset({SyncRole.BACKUP}), firewall=True),
             Owned(
                 frozenset({WEB, DNS}),
                 frozenset({PLACE}),
                 frozenset({SyncRole.BACKUP}),
-                source_nat=True,
+                firewall=True,
             ),
             id="each-has-its-own",
         ),
@@ -75,10 +76,35 @@ def test_what_two_runs_own_is_owned_together(one, other, both):
             SetSysctl("net.ipv4.vs.conntrack", "1", "source NAT"),
             "set sysctl net.ipv4.vs.conntrack=1 (source NAT)",
         ),
-        (SetSourceNat(frozenset()), "remove source NAT"),
+        (SetFirewall(Firewall()), "remove firewall rules"),
         (
-            SetSourceNat(frozenset({OTHER_RULE, RULE})),
-            "source NAT 10.0.0.0/24 to 10.0.0.16, 10.1.0.0/24 to 10.1.0.16",
+            SetFirewall(Firewall(source_nat=frozenset({OTHER_RULE, RULE}))),
+            "set firewall: source NAT 10.0.0.0/24 to 10.0.0.16, 10.1.0.0/24 to 10.1.0.16",
+        ),
+        (
+            SetFirewall(
+                Firewall(
+                    source_nat=frozenset({RULE}),
+                    access=frozenset(
+                        {
+                            AccessRule(WEB, ("10.0.0.0/8", "192.0.2.7/32")),
+                            AccessRule(DNS, ()),
+                            AccessRule(MARK, ("::/0",)),
+                        }
+                    ),
+                )
+            ),
+            "set firewall: tcp/10.0.0.16:80 for 10.0.0.0/8, 192.0.2.7/32 only;"
+            " udp/10.0.0.16:53 for nobody only; fwmark/7/ipv6 for everyone;"
+            " source NAT 10.0.0.0/24 to 10.0.0.16",
+        ),
+        (
+            SetFirewall(
+                Firewall(
+                    access=frozenset({AccessRule(WEB, tuple(f"10.{n}.0.0/16" for n in range(9)))})
+                )
+            ),
+            "set firewall: tcp/10.0.0.16:80 for 10.0.0.0/16, 10.1.0.0/16, 10.2.0.0/16, and 6 more only",
         ),
     ],
     ids=lambda value: value if isinstance(value, str) else None,

@@ -19,10 +19,17 @@ from ipvs_lb.commands import (
     StopDaemon,
     perform,
 )
-from ipvs_lb.model.identity import AddressKey, IPProtocol, Port, ServerKey
+from ipvs_lb.model.identity import (
+    AddressKey,
+    Family,
+    FwmarkKey,
+    IPProtocol,
+    Port,
+    ServerKey,
+)
 from ipvs_lb.model.settings import Server, Service, SyncDaemon, SyncRole, Timeouts
 from ipvs_lb.model.table import Table, VirtualService
-from ipvs_lb.plan import plan, stages
+from ipvs_lb.plan import opened, plan, stages
 from tests.strategies import tables
 
 WEB = AddressKey(IPProtocol.TCP, ip_address("10.0.0.16"), Port(80))
@@ -131,3 +138,19 @@ def test_nothing_is_added_after_the_first_removal(actual, desired):
     _, shrinking = stages(plan(actual, desired))
     services = [c for c in shrinking if not isinstance(c, StartDaemon)]
     assert all(isinstance(command, REMOVALS) for command in services)
+
+
+DNS = AddressKey(IPProtocol.UDP, ip_address("10.0.0.16"), Port(53))
+
+
+@pytest.mark.parametrize(
+    ("command", "expected"),
+    [
+        pytest.param(AddService(DNS, RR), {DNS: {A.address}}, id="udp"),
+        pytest.param(AddService(WEB, RR), {}, id="tcp"),
+        pytest.param(AddService(FwmarkKey(7, Family.IPV4), RR), {}, id="a-mark-says-nothing"),
+        pytest.param(AddServer(DNS, A, ONE), {}, id="a-server-more"),
+    ],
+)
+def test_udp_services_that_are_opened_are_told_with_their_servers(command, expected):
+    assert opened([command], {DNS: VirtualService(RR, {A: ONE})}) == expected

@@ -7,10 +7,12 @@ import pytest
 from ipvs_lb.health import HISTORY, Reported
 from ipvs_lb.model.checks import HealthCheck, PingCheck
 from ipvs_lb.model.config import FlapDamping, OnDown, Quorum, QuorumAction, SlowStart
+from ipvs_lb.model.counters import ServerCounters
+from ipvs_lb.model.identity import AddressKey, Family, FwmarkKey, IPProtocol, Port
 from ipvs_lb.model.results import AgentMode, AgentReport, Result
 from ipvs_lb.model.settings import Server
 from ipvs_lb.overrides import Action, Override
-from ipvs_lb.policy import Drain, Memory, Removed
+from ipvs_lb.policy import Drain, Memory, Removed, unfinished
 from ipvs_lb.policy.damping import held_until
 from ipvs_lb.policy.ramp import ramped
 from tests.unit.policy_world import (
@@ -19,6 +21,7 @@ from tests.unit.policy_world import (
     PASS,
     START,
     TCP,
+    VIP,
     World,
     down,
     member,
@@ -216,6 +219,19 @@ def test_a_drain_ends_with_the_last_connection():
     assert world.connections(4, 0).weights == {6: 1}
 
 
+@pytest.mark.parametrize(
+    ("key", "left"),
+    [
+        pytest.param(AddressKey(IPProtocol.TCP, VIP, Port(80)), 2, id="tcp-active-only"),
+        pytest.param(AddressKey(IPProtocol.SCTP, VIP, Port(80)), 2, id="sctp-active-only"),
+        pytest.param(AddressKey(IPProtocol.UDP, VIP, Port(53)), 7, id="udp-is-never-active"),
+        pytest.param(FwmarkKey(5, Family.IPV4), 7, id="a-mark-may-have-both-behind-it"),
+    ],
+)
+def test_a_drain_waits_for_connections_that_somebody_uses(key, left):
+    assert unfinished(key, ServerCounters(active=2, inactive=5)) == left
+
+
 def test_a_drain_that_is_over_stays_over():
     world = draining().connections(4, 0).decide().put(connections={})
     assert world.weights == {6: 1}
@@ -301,6 +317,7 @@ LADDER = service(server(4), server(7, tier=1), server(8, tier=2, checks=()))
 
 
 def test_backups_are_checked_and_only_one_tier_serves():
+    """keepalived #2703"""
     world = World(LADDER).all_up()
     assert world.weights == {4: 1}
     assert world.rules == {4: "healthy", 7: "standby", 8: "standby"}

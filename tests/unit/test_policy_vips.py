@@ -62,6 +62,30 @@ def test_who_takes_the_vip_down(first, second, states, because):
     assert ruling.is_up == (not because)
 
 
+@pytest.mark.parametrize(
+    ("states", "awaited"),
+    [
+        pytest.param("..", True, id="all-are"),
+        pytest.param("-.", True, id="one-is-down"),
+        pytest.param("+.", False, id="one-serves"),
+        pytest.param("--", False, id="none-can-serve"),
+    ],
+)
+def test_a_vip_is_awaited_until_a_server_serves_or_none_may_come(states, awaited):
+    """`.` has no result yet."""
+    (layout,) = layouts(service(server(4), server(6)))
+    known = {"+": up(), "-": down()}
+    health = {
+        probe: known[letter]
+        for seat, letter in zip(layout.seats, states, strict=True)
+        for probe in seat.probes
+        if letter in known
+    }
+    decision = decide(Config(services=(layout.declared,)), Inputs(now=START, health=health))
+    assert decision.vips[VIP].awaited is awaited
+    assert decision.vips[VIP].is_up
+
+
 def test_a_mark_answers_on_all_vips_of_its_family():
     v6 = ip_address("2001:db8::16")
     marked = replace(

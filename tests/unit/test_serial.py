@@ -25,16 +25,16 @@ from ipvs_lb.commands import (
 )
 from ipvs_lb.model.counters import Counters, ServerCounters
 from ipvs_lb.model.desired import Desired, Generation, GenerationSummary, PlacedVip, SysctlNeed
+from ipvs_lb.model.firewall import EVERYONE, AccessRule, Firewall, SourceNatRule
 from ipvs_lb.model.host import (
     AddAddress,
     HostCommand,
     InterfaceAddress,
     RemoveAddress,
-    SetSourceNat,
+    SetFirewall,
     SetSysctl,
-    SourceNatRule,
 )
-from ipvs_lb.model.identity import AddressKey, IPProtocol, Port, ServerKey
+from ipvs_lb.model.identity import AddressKey, Family, FwmarkKey, IPProtocol, Port, ServerKey
 from ipvs_lb.model.settings import (
     Forwarding,
     Persistence,
@@ -86,11 +86,20 @@ places = st.builds(InterfaceAddress, st.text(min_size=1), st.ip_addresses(), st.
 rules = st.builds(
     SourceNatRule, st.ip_addresses(), st.sampled_from(["10.0.0.0/24", "2001:db8::/64"])
 )
+access_rules = st.builds(
+    AccessRule,
+    st.sampled_from([WEB, FwmarkKey(7, Family.IPV4)]),
+    st.sampled_from([(), ("10.0.0.0/8", "192.0.2.7/32"), EVERYONE[Family.IPV4]]),
+)
 desireds = st.builds(
     Desired,
     table=tables(),
     vips=st.lists(st.builds(PlacedVip, places, st.booleans()), max_size=3).map(tuple),
-    source_nat=st.frozensets(rules, max_size=3),
+    firewall=st.builds(
+        Firewall,
+        source_nat=st.frozensets(rules, max_size=3),
+        access=st.frozensets(access_rules, max_size=3),
+    ),
     sysctls=st.lists(st.builds(SysctlNeed, st.text(), st.text(), st.text()), max_size=3).map(tuple),
     manage_sysctls=st.booleans(),
     unmanaged=st.frozensets(st.ip_addresses(), max_size=2),
@@ -126,6 +135,15 @@ def test_a_desired_state_comes_back_as_it_was(desired: Desired) -> None:
 @given(st.builds(Generation, summary=summaries, desired=desireds))
 def test_a_generation_comes_back_as_it_was(generation: Generation) -> None:
     assert generation_from_json(through_text(generation_to_json(generation))) == generation
+
+
+def test_a_desired_state_of_an_earlier_version_restricts_nobody() -> None:
+    rule = SourceNatRule(ip_address("10.0.0.16"), "10.0.0.0/24")
+    written = through_text(
+        desired_to_json(Desired(firewall=Firewall(source_nat=frozenset({rule}))))
+    )
+    assert written.pop("access") == []
+    assert desired_from_json(written).firewall == Firewall(source_nat=frozenset({rule}))
 
 
 def test_the_schema_of_a_table_is_this() -> None:
@@ -306,10 +324,16 @@ def test_a_kernel_command_says_what_it_does(command: Command, do: str, members: 
             },
         ),
         (
-            SetSourceNat(frozenset({SourceNatRule(ip_address("10.0.0.16"), "10.0.0.0/24")})),
+            SetFirewall(
+                Firewall(
+                    source_nat=frozenset({SourceNatRule(ip_address("10.0.0.16"), "10.0.0.0/24")}),
+                    access=frozenset({AccessRule(WEB, ("10.0.0.0/8",))}),
+                )
+            ),
             {
-                "do": "set-source-nat",
+                "do": "set-firewall",
                 "source_nat": [{"vip": "10.0.0.16", "subnet": "10.0.0.0/24"}],
+                "access": [{"service": "tcp/10.0.0.16:80", "networks": ["10.0.0.0/8"]}],
             },
         ),
     ],

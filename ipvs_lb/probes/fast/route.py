@@ -12,7 +12,7 @@ from pathlib import Path
 from ipvs_lb.model.checks import HealthCheck, HttpCheck, TcpCheck
 from ipvs_lb.model.probe import Probe
 from ipvs_lb.probes import http, web
-from ipvs_lb.probes.wire import Stopwatch, Wire
+from ipvs_lb.probes.wire import Stopwatch, Wire, wire_of
 
 _MAX_REQUEST = 4096
 _KIND = socket.SOCK_STREAM | socket.SOCK_NONBLOCK
@@ -97,15 +97,9 @@ def _is_simple(check: HealthCheck) -> bool:
 
 def _wire(probe: Probe) -> Wire | None:
     check = probe.check
-    if check.source is None and not check.mark:
+    if check.source is None and not check.mark and probe.towards is None:
         return None
-    return Wire(
-        target=probe.target,
-        timeout=check.timeout,
-        watch=Stopwatch(time.monotonic),
-        source=check.source,
-        mark=check.mark,
-    )
+    return wire_of(probe, Stopwatch(time.monotonic))
 
 
 @cache
