@@ -21,22 +21,27 @@ settings.load_profile("guest")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """A selection beside -m and -k, which are the caller's."""
+    """Selections beside -m and -k, which are the caller's."""
     parser.addoption("--nftables", choices=["with", "without", "only"], default="with")
+    parser.addoption("--share", choices=["1/2", "2/2"], help="every other module, for two guests")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out what this kernel is not meant for."""
-    choice = config.getoption("--nftables")
-    if choice == "with":
-        return
-    kept = [
-        item
-        for item in items
-        if (item.get_closest_marker("nftables") is None) == (choice == "without")
-    ]
-    config.hook.pytest_deselected(items=[item for item in items if item not in kept])
+    """Leave out what this kernel is not meant for, and what another guest runs."""
+    kept = [item for item in items if _is_wanted(item, config.getoption("--nftables"))]
+    share = config.getoption("--share")
+    if share is not None:
+        modules = sorted({item.path for item in kept})[int(share[0]) - 1 :: 2]
+        kept = [item for item in kept if item.path in modules]
+    left = set(items).difference(kept)
+    config.hook.pytest_deselected(items=[item for item in items if item in left])
     items[:] = kept
+
+
+def _is_wanted(item: pytest.Item, choice: str) -> bool:
+    return choice == "with" or (item.get_closest_marker("nftables") is None) == (
+        choice == "without"
+    )
 
 
 @pytest.hookimpl(tryfirst=True)

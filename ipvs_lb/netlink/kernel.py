@@ -167,7 +167,7 @@ class NetlinkKernel:
     def _traffic(self, keys: Set[ServiceKey] | None) -> Iterator[tuple[ServiceKey, Counters]]:
         """What went through the services *keys*.
 
-        Asking for one costs as much as two of a dump, so more than half of those last seen are dumped.
+        Asking for one costs about as much as two in a dump: all are dumped for more than half of those last seen.
         """
         if keys is not None and 2 * len(keys) <= self._size:
             contents = [content for key in keys for content in self._service(key)]
