@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cmp_to_key
 from urllib.parse import urlencode
@@ -26,6 +26,31 @@ _RESERVED = {
     *_TAG_FILTERS,
 }
 Row = Mapping[str, JSON]
+
+
+class Lazy(Mapping[str, JSON]):
+    """A row of which some fields are known; *render* tells all of them, and is asked when others are wanted.
+
+    So a page costs what its rows cost, whatever the length of the list.
+    """
+
+    def __init__(self, known: Row, render: Callable[[], Row]) -> None:
+        self._known, self._render = known, render
+        self._is_whole = False
+
+    def __getitem__(self, name: str) -> JSON:
+        return self._known[name] if name in self._known else self._whole()[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._whole())
+
+    def __len__(self) -> int:
+        return len(self._whole())
+
+    def _whole(self) -> Row:
+        if not self._is_whole:
+            self._known, self._is_whole = self._render(), True
+        return self._known
 
 
 @dataclass(frozen=True, slots=True)

@@ -46,11 +46,16 @@ FIELD_NAMES: Mapping[Kind, tuple[str, ...]] = {
 
 def shown(thing: AnyObject, catalogue: Catalogue, status: Status) -> Shown:
     """*thing* as a client sees it."""
-    body: Shown = {
+    seen: Shown = {"operating_status": status(thing).value}
+    return in_itself(thing) | seen | _own(thing, catalogue)
+
+
+def in_itself(thing: AnyObject) -> Shown:
+    """What is shown of every kind of object, and known without looking at anything else."""
+    return {
         "id": thing.id,
         "name": thing.name,
         "provisioning_status": thing.provisioning.value,
-        "operating_status": status(thing).value,
         "admin_state_up": thing.admin_state_up,
         "project_id": thing.project_id,
         "tenant_id": thing.project_id,
@@ -58,7 +63,6 @@ def shown(thing: AnyObject, catalogue: Catalogue, status: Status) -> Shown:
         "updated_at": _time(thing.updated_at),
         "tags": [*thing.tags],
     }
-    return body | _own(thing, catalogue)
 
 
 def _own(thing: AnyObject, catalogue: Catalogue) -> Shown:

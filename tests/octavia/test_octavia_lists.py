@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from ipvs_lb.octavia.listing import Lazy, listed
 from tests.octavia.world import ORIGIN, SUBNET, World
 
 LB = "/v2.0/lbaas"
@@ -96,9 +97,10 @@ async def test_what_belongs_to_something_is_found_by_it():
     site = await world.site()
     other = await world.load_balancer(name="other")
     for path in ("listeners", "pools"):
-        mine = (await world.get(f"{LB}/{path}?loadbalancer_id={site.load_balancer}"))[path]
-        assert len(mine) == 1
-        assert (await world.get(f"{LB}/{path}?loadbalancer_id={other}"))[path] == []
+        for name in ("loadbalancer_id", "load_balancer_id"):
+            mine = (await world.get(f"{LB}/{path}?{name}={site.load_balancer}"))[path]
+            assert len(mine) == 1
+            assert (await world.get(f"{LB}/{path}?{name}={other}"))[path] == []
     monitors = await world.get(f"{LB}/healthmonitors?pool_id={site.pool}")
     assert [one["id"] for one in monitors["healthmonitors"]] == [site.monitor]
     assert [
@@ -159,3 +161,26 @@ async def test_a_name_of_this_server_that_cannot_be_one_is_not_repeated():
     assert answer.json["pools_links"][0]["href"].startswith(f"{ORIGIN}/v2.0/lbaas/pools?")
     answer = await world.ask("GET", f"{LB}/pools?limit=1", host="lb.example:9876")
     assert answer.json["pools_links"][0]["href"].startswith("http://lb.example:9876/v2.0/")
+
+
+def test_a_page_of_a_long_list_costs_what_its_own_rows_cost():
+    rendered = []
+
+    def row(number: int) -> Lazy:
+        known = {"id": str(number), "created_at": f"{number:04}", "tags": []}
+
+        def render():
+            rendered.append(number)
+            return {**known, "weight": number % 7}
+
+        return Lazy(known, render)
+
+    def page(*query: tuple[str, str]):
+        rows = [row(number) for number in range(1000)]
+        names = {name: name for name in ("id", "created_at", "weight")}
+        found = listed(rows, query, url="", fields=names, filters=names)
+        return [(one["id"], one["weight"], len(one)) for one in found.rows]
+
+    assert page(("limit", "2"), ("marker", "41")) == [("42", 0, 4), ("43", 1, 4)]
+    assert rendered == [42, 43]
+    assert page(("weight", "3"), ("limit", "1")) == [("3", 3, 4)]

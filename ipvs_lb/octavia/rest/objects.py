@@ -3,21 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from functools import partial
 
 from starlette.responses import Response
 
+from ipvs_lb.octavia.listing import Lazy
 from ipvs_lb.octavia.objects import AnyObject, Kind, kind_of
-from ipvs_lb.octavia.render import FIELD_NAMES, shown
+from ipvs_lb.octavia.render import FIELD_NAMES, in_itself, shown
 from ipvs_lb.octavia.rest.answers import done
 from ipvs_lb.octavia.rest.ask import Ask
 from ipvs_lb.octavia.rest.scene import Scene, list_rows, project_filter, with_fields
 
+_LOAD_BALANCER = dict.fromkeys(("loadbalancer_id", "load_balancer_id"), "loadbalancers")
 _HOLDERS: Mapping[Kind, Mapping[str, str]] = {
-    Kind.LISTENER: {"loadbalancer_id": "loadbalancers"},
-    Kind.POOL: {"loadbalancer_id": "loadbalancers"},
+    Kind.LISTENER: _LOAD_BALANCER,
+    Kind.POOL: _LOAD_BALANCER,
     Kind.HEALTH_MONITOR: {"pool_id": "pools"},
 }
-"""What an object belongs to can be filtered by: the name of the filter, and the field that shows it."""
+"""What an object belongs to can be filtered by: the name of the filter, and the field that shows it.
+
+The SDK says `load_balancer_id`, everybody else `loadbalancer_id`.
+"""
 FILTERS: Mapping[Kind, Mapping[str, str]] = {
     kind: {**{name: name for name in names}, "tenant_id": "project_id", **_HOLDERS.get(kind, {})}
     for kind, names in FIELD_NAMES.items()
@@ -78,7 +84,10 @@ class Looking:
 
     def _list(self, ask: Ask, kind: Kind, things: Iterable[AnyObject]) -> Response:
         catalogue, status = self._scene.catalogue, self._scene.sight.status()
-        rows = (shown(thing, catalogue, status) for thing in _narrowed(ask, things))
+        rows = (
+            Lazy(in_itself(thing), partial(shown, thing, catalogue, status))
+            for thing in _narrowed(ask, things)
+        )
         return list_rows(ask, kind.plural, rows, fields=FIELD_NAMES[kind], filters=FILTERS[kind])
 
 
