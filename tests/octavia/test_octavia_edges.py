@@ -65,7 +65,12 @@ async def test_a_new_member_twice_in_a_batch_is_in_its_own_way():
     assert await fault(world, "PUT", path, None) == (400, 'Missing argument: "members_"')
     text = f"{INVALID} members. Value: 'None'. Value should be a list of objects"
     assert await fault(world, "PUT", path, ["x"]) == (400, text)
-    body: dict[str, object] = {"name": "monitor", "pool_id": site.pool, "type": "HTTP", "domain_name": ""}
+    body: dict[str, object] = {
+        "name": "monitor",
+        "pool_id": site.pool,
+        "type": "HTTP",
+        "domain_name": "",
+    }
     body |= {"delay": 5, "timeout": 3, "max_retries": 2, "http_version": 1.1}
     status, told = await fault(world, "POST", "healthmonitors", {"healthmonitor": body})
     assert (status, told.partition(" Value should")[0]) == (

@@ -1,0 +1,133 @@
+"""Questions about pools: made, changed, deleted."""
+
+from __future__ import annotations
+
+from tests.octavia.questions import (
+    BALANCED,
+    NOBODY,
+    SITE,
+    Json,
+    create,
+    nulled,
+    remove,
+    scenario,
+    show,
+    update,
+)
+
+LONGER = "x" * 256
+
+
+def _by_address(**more: Json) -> Json:
+    return {"type": "SOURCE_IP", **more}
+
+
+POOLS = scenario(
+    "pools",
+    *BALANCED,
+    create("pool", "pool"),
+    show("pool", "pool"),
+    create(
+        "pool",
+        "full",
+        name="full",
+        description="all of it",
+        admin_state_up=False,
+        tags=["t"],
+        lb_algorithm="LEAST_CONNECTIONS",
+        session_persistence=_by_address(),
+        loadbalancer_id=...,
+        listener_id="{listener}",
+    ),
+    show("pool", "full"),
+    show("listener", "listener"),
+    create("pool", listener_id="{listener}", loadbalancer_id=...),
+    create("pool", listener_id="{listener}", loadbalancer_id="{lb}"),
+    create("pool", lb_algorithm="SOURCE_IP"),
+    create("pool", lb_algorithm="SOURCE_IP_PORT"),
+    create("pool", lb_algorithm="WRR"),
+    create("pool", lb_algorithm=...),
+    create("pool", lb_algorithm=None),
+    create("pool", protocol=...),
+    create("pool", protocol="udp"),
+    create("pool", protocol="TERMINATED_HTTPS"),
+    create("pool", protocol="HTTP"),
+    create("pool", protocol="HTTPS"),
+    create("pool", "sctp", protocol="SCTP"),
+    create("listener", "udplistener", protocol="UDP"),
+    create("pool", protocol="TCP", listener_id="{udplistener}", loadbalancer_id=...),
+    create("pool", listener_id=NOBODY, loadbalancer_id="{lb}"),
+    create("pool", listener_id="listener"),
+    create("pool", name=LONGER),
+    create("pool", foo="bar"),
+    create("pool", members=[{"address": "10.0.0.4", "protocol_port": 80}]),
+    create("pool", session_persistence={}),
+    create("pool", session_persistence={"type": "STICKY"}),
+    create("pool", session_persistence={"cookie_name": "c"}),
+    create("pool", session_persistence="SOURCE_IP"),
+    create("pool", session_persistence=_by_address(foo=1)),
+    create("pool", session_persistence=_by_address(cookie_name="c")),
+    create("pool", session_persistence=_by_address(persistence_timeout=300)),
+    create("pool", session_persistence=_by_address(persistence_granularity="255.255.255.0")),
+    create(
+        "pool",
+        "sticky",
+        protocol="UDP",
+        session_persistence=_by_address(
+            persistence_timeout="300", persistence_granularity="255.255.255.0"
+        ),
+    ),
+    create("pool", protocol="UDP", session_persistence=_by_address(persistence_timeout="x")),
+    create("pool", protocol="UDP", session_persistence=_by_address(persistence_granularity="x")),
+    create("pool", protocol="UDP", session_persistence=_by_address(cookie_name="c")),
+    create("pool", protocol="UDP", session_persistence={"type": "HTTP_COOKIE"}),
+    create("pool", protocol="UDP", session_persistence={"type": "APP_COOKIE", "cookie_name": "c"}),
+    create("pool", session_persistence={"type": "APP_COOKIE"}),
+    create("pool", session_persistence={"type": "HTTP_COOKIE", "cookie_name": "c"}),
+)
+
+POOL_CHANGES = scenario(
+    "changes of pools",
+    *SITE,
+    update(
+        "pool",
+        "pool",
+        name="new",
+        description="new",
+        admin_state_up=False,
+        lb_algorithm="SOURCE_IP",
+        session_persistence=_by_address(),
+        tags=["a"],
+    ),
+    show("pool", "pool"),
+    *nulled(
+        "pool",
+        "pool",
+        *("name", "description", "admin_state_up", "lb_algorithm", "tags", "session_persistence"),
+    ),
+    show("pool", "pool"),
+    update("pool", "pool", session_persistence={}),
+    update("pool", "pool", lb_algorithm="WRR"),
+    update("pool", "pool", lb_algorithm="SOURCE_IP_PORT"),
+    update("pool", "pool", protocol="UDP"),
+    update("pool", "pool", listener_id="{listener}"),
+    update("pool", "pool", loadbalancer_id="{lb}"),
+    update("pool", "pool", members=[]),
+    update("pool", "pool", foo="bar"),
+    update("pool", "pool", session_persistence=_by_address(cookie_name="c")),
+    update("pool", "pool", session_persistence=_by_address(persistence_timeout=5)),
+    create("pool", "udp", protocol="UDP"),
+    update("pool", "udp", session_persistence=_by_address(persistence_timeout=5)),
+    update("pool", "udp", session_persistence={"persistence_timeout": 6}),
+    update("pool", "udp", session_persistence={}),
+    update("pool", "udp", session_persistence=None),
+    update("pool", "udp", session_persistence={"persistence_timeout": 7}),
+    update("pool", "udp", session_persistence={"type": "HTTP_COOKIE"}),
+    show("pool", "udp"),
+    remove("pool", "pool", held=True),
+    show("pool", "pool"),
+    show("pool", "pool"),
+    show("listener", "listener"),
+    show("member", "member"),
+    show("healthmonitor", "monitor"),
+)
