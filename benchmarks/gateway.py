@@ -15,7 +15,8 @@ from ipvs_lb.addresses import LinuxHost
 from ipvs_lb.commands import Command
 from ipvs_lb.config import Loader
 from ipvs_lb.daemon.rest import keep
-from ipvs_lb.engine.balancer import Balancer, Parts
+from ipvs_lb.engine.balancer import Balancer
+from ipvs_lb.engine.parts import Parts
 from ipvs_lb.model.config import Config
 from ipvs_lb.model.probe import Probe
 from ipvs_lb.model.results import ErrorClass, Result, Timings

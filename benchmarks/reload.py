@@ -29,7 +29,8 @@ from pathlib import Path
 
 from benchmarks.measure import leave_network, machine, save
 from ipvs_lb.config import Loader
-from ipvs_lb.engine.balancer import Balancer, Parts
+from ipvs_lb.engine.balancer import Balancer
+from ipvs_lb.engine.parts import Parts
 from ipvs_lb.events import Event
 from ipvs_lb.model.probe import Probe
 from ipvs_lb.model.results import Result

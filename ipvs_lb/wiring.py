@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ipvs_lb.engine.apply import Change, carry_out, prepare, prepare_return
-from ipvs_lb.engine.balancer import Parts
+from ipvs_lb.engine.parts import Parts
 from ipvs_lb.model.config import Config
 from ipvs_lb.model.desired import GenerationSummary
 from ipvs_lb.policy import Member

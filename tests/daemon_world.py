@@ -9,8 +9,9 @@ from dataclasses import replace
 from ipaddress import ip_address
 from typing import Any
 
-from ipvs_lb.engine.balancer import Balancer, Parts
+from ipvs_lb.engine.balancer import Balancer
 from ipvs_lb.engine.groups import Group
+from ipvs_lb.engine.parts import Parts
 from ipvs_lb.model.checks import HealthCheck, TcpCheck
 from ipvs_lb.model.config import Config, DeclaredServer, DeclaredService, HealthPolicy
 from ipvs_lb.model.host import HostState, Vip

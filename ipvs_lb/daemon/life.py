@@ -21,7 +21,8 @@ from ipvs_lb.daemon.logs import logger
 from ipvs_lb.daemon.notify import Manager
 from ipvs_lb.daemon.rest import keep, keep_settled, prepare
 from ipvs_lb.daemon.watch import Source, follow
-from ipvs_lb.engine.balancer import Balancer, Parts
+from ipvs_lb.engine.balancer import Balancer
+from ipvs_lb.engine.parts import Parts
 from ipvs_lb.errors import LBError
 from ipvs_lb.model.api import ApiListener, Face
 from ipvs_lb.model.config import Config

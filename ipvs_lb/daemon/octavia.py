@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
@@ -21,8 +20,10 @@ from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from ipvs_lb.api.credentials import token_in
-from ipvs_lb.engine.balancer import Balancer, Parts
+from ipvs_lb.engine.aside import Aside
+from ipvs_lb.engine.balancer import Balancer
 from ipvs_lb.engine.groups import Group
+from ipvs_lb.engine.parts import Parts
 from ipvs_lb.errors import ConfigError, LBError
 from ipvs_lb.events import Event
 from ipvs_lb.model.cloud import OctaviaSettings
@@ -45,6 +46,7 @@ class Compatible:
 
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
+        self._aside = Aside(parts.threads)
         self._balancer: Balancer | None = None
         self._desk: Desk | None = None
         self._door: Door | None = None
@@ -160,10 +162,6 @@ class Compatible:
 
     async def _keep(self, texts: Mapping[str, str | None]) -> None:
         await self._aside(self._parts.records.record, texts)
-
-    async def _aside(self, call: Callable[..., T], *arguments: object) -> T:
-        loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._parts.threads, partial(call, *arguments))
 
     def _users_unreadable(self, reason: str) -> None:
         self._tell("octavia.users", {"reason": reason})

@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from ipvs_lb.daemon.octavia import Compatible
-from ipvs_lb.engine.balancer import Balancer, Parts
+from ipvs_lb.engine.balancer import Balancer
+from ipvs_lb.engine.parts import Parts
 from ipvs_lb.errors import ConfigError
 from ipvs_lb.model.cloud import Identification
 from ipvs_lb.model.config import Config
