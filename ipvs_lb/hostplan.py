@@ -42,8 +42,10 @@ FORWARDING = {Family.IPV4: "net.ipv4.ip_forward", Family.IPV6: "net.ipv6.conf.al
 CONNTRACK = "net.ipv4.vs.conntrack"
 EXPIRE_QUIESCENT = "net.ipv4.vs.expire_quiescent_template"
 EXPIRE_NODEST = "net.ipv4.vs.expire_nodest_conn"
-SYSCTLS = (*FORWARDING.values(), CONNTRACK, EXPIRE_QUIESCENT, EXPIRE_NODEST)
-"""Every sysctl that `sysctl_needs` may name."""
+CONN_REUSE = "net.ipv4.vs.conn_reuse_mode"
+SYSCTLS = (*FORWARDING.values(), CONNTRACK, EXPIRE_QUIESCENT, EXPIRE_NODEST, CONN_REUSE)
+"""Every sysctl that `sysctl_needs` and `reuse_needs` may name."""
+_REUSE_IS_MENDED = (5, 9)
 
 
 def place(vips: Iterable[Vip], state: HostState) -> tuple[PlacedVip, ...]:
@@ -222,6 +224,24 @@ def sysctl_needs(
         shown = _enumerate(sorted(map(str, rules)))
         needs.append(SysctlNeed(CONNTRACK, "1", f"source NAT of {shown}"))
     return tuple(needs)
+
+
+def reuse_needs(
+    table: Table, rules: frozenset[SourceNatRule], state: HostState
+) -> tuple[SysctlNeed, ...]:
+    """The sysctl without which clients that use a port again wait for a second, on kernels before Linux 5.9.
+
+    With `conn_reuse_mode` 1 and `conntrack` 1 these drop the first packet of such a connection (f0a5e4d7a594, "ipvs:
+    allow connection reuse for unconfirmed conntrack"). With 0 such clients stay on a server that drains; its deadline
+    ends that.
+    """
+    concerned = table.services and (rules or state.sysctls.get(CONNTRACK) == "1")
+    if not concerned or state.kernel is None or state.kernel >= _REUSE_IS_MENDED:
+        return ()
+    if CONN_REUSE not in state.sysctls:
+        return ()
+    reason = "clients that use a port again wait a second with conntrack=1 before Linux 5.9"
+    return (SysctlNeed(CONN_REUSE, "0", reason),)
 
 
 def answer_sysctls(config: Config, state: HostState) -> tuple[str, ...]:

@@ -67,6 +67,7 @@ class LinuxHost:
             addresses=rtnetlink.addresses() if links else frozenset(),
             firewall=nftables.read() if firewall else Firewall(),
             sysctls=parameters.read(sysctls, self._proc_sys),
+            kernel=parameters.kernel(),
         )
 
     def execute(self, command: HostCommand) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import errno
+import os
+import re
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -35,3 +37,9 @@ def write(name: str, value: str, root: Path = PROC_SYS) -> None:
 def _path(name: str, root: Path) -> Path:
     """A slash in a name stands for a dot: `net.ipv4.conf.eth0/100.rp_filter`."""
     return root.joinpath(*(part.replace("/", ".") for part in name.split(".")))
+
+
+def kernel() -> tuple[int, int] | None:
+    """The version of the running kernel, major and minor; None when it is not told in that form."""
+    found = re.match(r"(\d+)\.(\d+)", os.uname().release)
+    return None if found is None else (int(found[1]), int(found[2]))

@@ -92,7 +92,8 @@ def prepare(
         table=table,
         vips=hostplan.place(vips, state),
         firewall=rules,
-        sysctls=hostplan.sysctl_needs(config, table, rules.source_nat),
+        sysctls=hostplan.sysctl_needs(config, table, rules.source_nat)
+        + hostplan.reuse_needs(table, rules.source_nat, state),
         manage_sysctls=config.manage_sysctls,
         unmanaged=hostplan.unmanaged(vips),
     )

@@ -444,6 +444,7 @@ class Reconciler:
             placed,
             rules,
             hostplan.sysctl_needs(config, table, rules.source_nat)
+            + hostplan.reuse_needs(table, rules.source_nat, state)
             + hostplan.answer_needs(config, placed, state),
             config.manage_sysctls,
             hostplan.unmanaged(vips),

@@ -50,13 +50,15 @@ class InterfaceAddress:
 class HostState:
     """What the gateway has now: every interface's addresses, our own firewall rules, the sysctls asked about.
 
-    A sysctl this kernel does not have is not in `sysctls`; names are dotted (`net.ipv4.vs.conntrack`).
+    A sysctl this kernel does not have is not in `sysctls`; names are dotted (`net.ipv4.vs.conntrack`). `kernel` is its
+    version, major and minor; None: not known.
     """
 
     interfaces: frozenset[str] = frozenset()
     addresses: frozenset[InterfaceAddress] = frozenset()
     firewall: Firewall = field(default_factory=Firewall)
     sysctls: Mapping[str, str] = field(default_factory=dict)
+    kernel: tuple[int, int] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ from ipvs_lb.hostplan import (
     host_plan,
     missing_sysctls,
     place,
+    reuse_needs,
     source_nat_rules,
     sysctl_needs,
     undo,
@@ -261,6 +262,37 @@ def test_source_nat_needs_connection_tracking():
         SysctlNeed("net.ipv4.vs.conntrack", "1", "source NAT of 10.0.0.0/24 to 10.0.0.16"),
     )
     assert "net.ipv4.vs.conntrack" in SYSCTLS
+
+
+RULE = SourceNatRule(VIP, "10.0.0.0/24")
+TRACKED = {"net.ipv4.vs.conntrack": "1", "net.ipv4.vs.conn_reuse_mode": "1"}
+UNTRACKED = {**TRACKED, "net.ipv4.vs.conntrack": "0"}
+
+
+@pytest.mark.parametrize(
+    ("kernel", "sysctls", "rules", "needed"),
+    [
+        pytest.param((5, 8), TRACKED, (), True, id="tracked"),
+        pytest.param((4, 19), UNTRACKED, (RULE,), True, id="to-be-tracked-for-source-nat"),
+        pytest.param((5, 8), UNTRACKED, (), False, id="not-tracked"),
+        pytest.param((5, 9), TRACKED, (RULE,), False, id="mended-kernel"),
+        pytest.param((6, 1), TRACKED, (RULE,), False, id="new-kernel"),
+        pytest.param(None, TRACKED, (RULE,), False, id="unknown-kernel"),
+        pytest.param((3, 10), {"net.ipv4.vs.conntrack": "1"}, (), False, id="before-the-sysctl"),
+    ],
+)
+def test_before_linux_5_9_clients_that_use_a_port_again_do_not_wait_for_a_second(
+    kernel, sysctls, rules, needed
+):
+    """kubernetes #70747 #71114 #93297."""
+    config = Config(services=(service(NEAR),))
+    state = HostState(sysctls=sysctls, kernel=kernel)
+    needs = reuse_needs(effective(config), frozenset(rules), state)
+    assert [(need.name, need.value) for need in needs] == (
+        [("net.ipv4.vs.conn_reuse_mode", "0")] if needed else []
+    )
+    assert reuse_needs(Table(), frozenset(rules), state) == ()
+    assert "net.ipv4.vs.conn_reuse_mode" in SYSCTLS
 
 
 @pytest.mark.parametrize(
