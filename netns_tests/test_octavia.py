@@ -366,7 +366,7 @@ def test_killed_with_9_between_answer_and_kernel_nothing_is_pending_or_left_over
     """What was answered is kept, and what is kept is in the kernel; a deleted load balancer leaves nothing."""
     scenes = Scenes(bench, dice)
     with serving(bench, tmp_path, launcher.start) as daemon:
-        before = daemon.balancer.addresses()
+        before = daemon.balancer.addresses() - {f"{VIP}/32"}  # left by an earlier test's daemon
         deck = [scenes.make, *scenes.all() * (KILLS // 6)]
         takes = 0.3  # seconds, about, from a request to the kernel
         for number, scene in enumerate((*dice.sample(deck, len(deck)), *[scenes.raze] * KILLS)):
