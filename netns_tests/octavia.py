@@ -154,6 +154,16 @@ class Cloud:
         eventually(is_settled, within, f"{load_balancer} is in force: {found}")
         return found[0]
 
+    def _members(self, pool: str) -> list[dict[str, Any]]:
+        """The members of *pool*; none of one that has gone meanwhile."""
+        try:
+            found: list[dict[str, Any]] = self.get(f"/pools/{pool}/members")
+        except RefusedError as refused:
+            if refused.answer.status != http.client.NOT_FOUND:
+                raise
+            return []
+        return found
+
     def states(self) -> dict[str, str]:
         """The provisioning status of every object there is."""
         found = {
@@ -162,7 +172,7 @@ class Cloud:
             for one in self.get(f"/{what}")
         }
         for pool in self.get("/pools"):
-            for one in self.get(f"/pools/{pool['id']}/members"):
+            for one in self._members(pool["id"]):
                 found[one["id"]] = one["provisioning_status"]
         return found
 

@@ -501,7 +501,7 @@ def test_without_the_capability_all_but_the_kernel_goes_on_and_with_it_the_next_
     try:
         daemon.start(wait=False)
         eventually((tmp_path / "api.sock").exists, 40, "the API is there")
-        eventually(lambda: "kernel.failed" in daemon.events(), SLACK, "it is told")
+        eventually(lambda: "kernel.failed" in daemon.events(), 40, "it is told")
         (failure,) = told(daemon, "kernel.failed")
         assert "not permitted" in failure["facts"]["reason"]
         assert "CAP_NET_ADMIN" in failure["facts"]["hint"]
