@@ -181,7 +181,8 @@ class Balancer:
     async def _first_look(self) -> Table:
         try:
             return await self._mirror.read()
-        except KernelError:  # the first comparison tells
+        except KernelError as error:
+            self._reconciler.lost(error)
             return Table()
 
     async def run(self) -> None:

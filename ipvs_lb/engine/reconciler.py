@@ -232,7 +232,7 @@ class Reconciler:
         try:
             await self._put(commands, after)
         except KernelError as error:
-            self._lost(error)
+            self.lost(error)
 
     async def _put(
         self, commands: Sequence[Command], after: Mapping[ServiceKey, VirtualService]
@@ -259,7 +259,7 @@ class Reconciler:
                 Story("clients.forgotten", Level.INFO, {"services": shown, "clients": forgotten})
             )
 
-    def _lost(self, error: KernelError) -> None:
+    def lost(self, error: KernelError) -> None:
         """The kernel refused or did not answer: try again later, and tell each reason once."""
         self._settled = False
         pause = _BACKOFF[min(self._failures, len(_BACKOFF) - 1)]
@@ -290,7 +290,7 @@ class Reconciler:
         try:
             await self._reconcile(config)
         except KernelError as error:
-            self._lost(error)
+            self.lost(error)
             return error
         except (HostError, StoreError) as error:
             self._host_failed(error)
@@ -486,7 +486,7 @@ class Reconciler:
             try:
                 counted = await self._mirror.statistics(present.keys())
             except KernelError as error:
-                self._lost(error)
+                self.lost(error)
                 continue
             self.touch(self._court.count(counted, present))
 
