@@ -1,7 +1,7 @@
 """Random tables over every field, within what the model allows and a kernel accepts.
 
-Not in here: schedulers newer than Linux 6.1, and addresses no kernel accepts for a server (multicast, link-local,
-unspecified, IPv4 mapped into IPv6).
+Not in here: schedulers newer than Linux 6.1, and addresses no kernel accepts for a server (multicast, broadcast,
+link-local, unspecified, IPv4 mapped into IPv6).
 """
 
 from __future__ import annotations
@@ -60,10 +60,12 @@ T = TypeVar("T")
 MAX_PERSISTENCE = 31 * 86400
 MAX_TIMEOUT = 2147483  # 2**31 / HZ where HZ is largest, 1000
 
+LOOPBACK_BROADCAST = IPv4Address("127.255.255.255")
+
 ports = st.integers(1, 65535).map(Port)
 ipv4_addresses: st.SearchStrategy[IPAddress] = st.one_of(
     st.ip_addresses(v=4, network=IPv4Network("10.0.0.0/29")),
-    st.ip_addresses(v=4).filter(lambda a: 1 <= int(a) >> 24 < 224),
+    st.ip_addresses(v=4).filter(lambda a: 1 <= int(a) >> 24 < 224 and a != LOOPBACK_BROADCAST),
 )
 ipv6_addresses: st.SearchStrategy[IPAddress] = st.one_of(
     st.ip_addresses(v=6, network=IPv6Network("fd00::/125")),

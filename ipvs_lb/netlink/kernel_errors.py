@@ -21,7 +21,7 @@ from ipvs_lb.errors import KernelError, Refusal
 from ipvs_lb.model.identity import AddressKey, IPAddress
 from ipvs_lb.model.settings import Forwarding, Server, Service, TunnelType
 
-_BROADCAST = IPv4Address("255.255.255.255")
+_BROADCASTS = frozenset({IPv4Address("255.255.255.255"), IPv4Address("127.255.255.255")})
 
 NOT_PERMITTED = "run as root or grant CAP_NET_ADMIN"
 NO_IPVS = (
@@ -125,14 +125,17 @@ def _invalid_server(command: AddServer | EditServer, server: Server) -> str:
             return "a server of the other address family can only be reached by tunnel"
         return "a server of the other address family cannot be used while a sync daemon runs"
     # inet_addr_type() finds no address unicast in a network namespace that has none of its own
-    return "ip link set lo up: a network namespace without any address takes no servers"
+    return (
+        "ip route show table local: a broadcast address of one of its networks is no server; "
+        "ip link set lo up: a network namespace without any address takes no servers"
+    )
 
 
 def _is_unicast(address: IPAddress) -> bool:
     """As net/netfilter/ipvs/ip_vs_ctl.c has it: no IPv6 link-local and no mapped address either."""
     if isinstance(address, IPv6Address) and (address.is_link_local or address.ipv4_mapped):
         return False
-    return not (address.is_multicast or address.is_unspecified or address == _BROADCAST)
+    return not (address.is_multicast or address.is_unspecified or address in _BROADCASTS)
 
 
 def _explain_daemon(interface: str, code: int) -> tuple[str, str | None]:

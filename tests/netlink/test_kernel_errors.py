@@ -78,6 +78,8 @@ IPIP = Server(forwarding=Forwarding.TUNNEL, tunnel=Tunnel())
         (add("224.0.0.4"), errno.EINVAL, "invalid", "unicast"),
         (add("0.0.0.0"), errno.EINVAL, "invalid", "unicast"),
         (add("255.255.255.255"), errno.EINVAL, "invalid", "unicast"),
+        (add("127.255.255.255"), errno.EINVAL, "invalid", "unicast"),
+        (add("10.0.0.255"), errno.EINVAL, "invalid", "broadcast address"),
         (add("fe80::1", IPIP), errno.EINVAL, "invalid", "unicast"),
         (add("::ffff:10.0.0.4", IPIP), errno.EINVAL, "invalid", "unicast"),
         (add("fd00::1"), errno.EINVAL, "invalid", "only be reached by tunnel"),
