@@ -34,6 +34,7 @@ from ipvs_lb.errors import (
 )
 from ipvs_lb.events import Event, Fact, Level, Ring
 from ipvs_lb.health import Health
+from ipvs_lb.model.activity import Activity
 from ipvs_lb.model.config import Config
 from ipvs_lb.model.identity import ServiceKey
 from ipvs_lb.model.probe import Probe
@@ -84,6 +85,15 @@ class Balancer:
             generation=self._reconciler.generation,
             config_error=self._config_error,
             last_event=self._ring.last,
+            activity=self._activity(),
+        )
+
+    def _activity(self) -> Activity:
+        return Activity(
+            probes=self._monitors.activity(),
+            comparisons=self._reconciler.comparisons.so_far(),
+            kernel_failures=self._reconciler.kernel_failures,
+            host_failures=self._reconciler.host_failures,
         )
 
     @property

@@ -11,6 +11,7 @@ from typing import Protocol
 
 from ipvs_lb.events import Event, Fact
 from ipvs_lb.health import Health
+from ipvs_lb.model.activity import NO_ACTIVITY, Activity
 from ipvs_lb.model.config import Config, DeclaredService
 from ipvs_lb.model.desired import GenerationSummary
 from ipvs_lb.model.identity import ServiceKey
@@ -59,6 +60,7 @@ class Snapshot:
 
     `kernel` is the table as it was last read or written, None when it could not be read; `kernel_error` then says why.
     `drifted` counts the repairs of what others changed, `reconciled` is the time of the last successful comparison.
+    `activity` is what was counted since the start.
     """
 
     at: float
@@ -76,6 +78,7 @@ class Snapshot:
     generation: GenerationSummary | None
     config_error: tuple[str, ...]
     last_event: int
+    activity: Activity = NO_ACTIVITY
 
 
 class Control(Protocol):

@@ -27,7 +27,10 @@ from types import MappingProxyType
 from ipvs_lb.engine.control import Outcome, ProbeView
 from ipvs_lb.engine.history import History
 from ipvs_lb.engine.schedule import Schedule
+from ipvs_lb.engine.tally import ProbeTally
 from ipvs_lb.health import NEW, Health
+from ipvs_lb.model.activity import ProbeActivity
+from ipvs_lb.model.checks import method_name
 from ipvs_lb.model.probe import Probe, content_of
 from ipvs_lb.model.results import ErrorClass, Result
 from ipvs_lb.ports import Prober
@@ -46,6 +49,7 @@ class _Monitor:
 
     probe: Probe
     history: History
+    tally: ProbeTally
     health: Health = NEW
     started: float = 0.0
     began: float = 0.0
@@ -79,6 +83,7 @@ class Monitors:
         self._concurrency = concurrency
         self._history_size = history
         self._monitors: dict[Probe, _Monitor] = {}
+        self._tallies: dict[str, ProbeTally] = {}
         self._users: Mapping[Probe, int] = {}
         self._restored: dict[Probe, Health] = {}
         self._health: dict[Probe, Health] = {}
@@ -139,6 +144,10 @@ class Monitors:
         """The view of every probe, made when it is asked for: what it shows is always of now."""
         return _Views(self._monitors, self.view)
 
+    def activity(self) -> Mapping[str, ProbeActivity]:
+        """What was counted of the probes of each type of check, also of those that are gone."""
+        return {name: tally.so_far() for name, tally in self._tallies.items()}
+
     def history(self, probe: Probe) -> tuple[Outcome, ...]:
         """The last outcomes of *probe*, oldest first. Raises KeyError when it is not monitored."""
         return self._monitors[probe].history.outcomes()
@@ -181,7 +190,11 @@ class Monitors:
             _tell(self._asked.pop(monitor), None)
 
     def _new(self, probe: Probe) -> _Monitor:
-        monitor = self._monitors[probe] = _Monitor(probe, History(self._history_size))
+        name = method_name(probe.check.method)
+        if name not in self._tallies:
+            self._tallies[name] = ProbeTally()
+        monitor = _Monitor(probe, History(self._history_size), self._tallies[name])
+        self._monitors[probe] = monitor
         return monitor
 
     def _believe(self, monitor: _Monitor, health: Health) -> None:
@@ -298,6 +311,7 @@ class Monitors:
         """Let *result* count; returns when the next start is due."""
         at = self._clock()
         monitor.history.add(at, result)
+        monitor.tally.add(result)
         before, health = monitor.health, monitor.health.after(result, monitor.probe.check, at)
         if health is not before:
             self._believe(monitor, health)

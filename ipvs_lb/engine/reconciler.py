@@ -25,6 +25,7 @@ from ipvs_lb.engine.news import Story
 from ipvs_lb.engine.parts import Parts
 from ipvs_lb.engine.roster import Turn
 from ipvs_lb.engine.surroundings import Surroundings
+from ipvs_lb.engine.tally import Tally
 from ipvs_lb.errors import (
     HostError,
     KernelError,
@@ -60,7 +61,8 @@ class Reconciler:
     """Decides by *court* and keeps *mirror*'s kernel so; *tell* makes events of what happens.
 
     `reconciled`: when everything was last found or made right (Unix seconds). `drifted` counts the repairs of what
-    others changed. `vips` are those that are up.
+    others changed. `vips` are those that are up. `comparisons`: seconds that those took which succeeded;
+    `kernel_failures` and `host_failures` count the others, and what else failed.
     """
 
     def __init__(
@@ -68,6 +70,8 @@ class Reconciler:
     ) -> None:
         self.reconciled: float | None = None
         self.drifted = 0
+        self.comparisons = Tally()
+        self.kernel_failures = self.host_failures = 0
         self.generation: GenerationSummary | None = None
         self.vips: tuple[PlacedVip, ...] = ()
         self.begun = asyncio.Event()
@@ -262,6 +266,7 @@ class Reconciler:
     def lost(self, error: KernelError) -> None:
         """The kernel refused or did not answer: try again later, and tell each reason once."""
         self._settled = False
+        self.kernel_failures += 1
         pause = _BACKOFF[min(self._failures, len(_BACKOFF) - 1)]
         self._failures += 1
         self._whole_due = self._parts.clock() + pause
@@ -272,6 +277,7 @@ class Reconciler:
 
     def _host_failed(self, error: HostError | StoreError) -> None:
         """Something beside the table could not be read or done: tell each reason once."""
+        self.host_failures += 1
         if str(error) != self._host_trouble:
             self._host_trouble = str(error)
             facts: dict[str, Fact] = {"reason": str(error), "hint": error.hint}
@@ -287,6 +293,7 @@ class Reconciler:
             self.begun.set()
 
     async def _compare(self, config: Config) -> LBError | None:
+        began = self._parts.clock()
         try:
             await self._reconcile(config)
         except KernelError as error:
@@ -302,6 +309,7 @@ class Reconciler:
         self._failures = 0
         self._kernel_trouble = self._host_trouble = ""
         self.reconciled = self._parts.clock()
+        self.comparisons.add(self.reconciled - began)
         return None
 
     async def _reconcile(self, config: Config) -> None:
