@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import http.client
 import os
 import signal
 import socket
@@ -220,6 +221,15 @@ class Running:
     def take_back(self, address: str) -> None:
         """Take the order on a server back."""
         self.api.delete("/v1/servers/override", {"server": [address]})
+
+    def metrics(self) -> str:
+        """What Prometheus would read."""
+        connection = http.client.HTTPConnection("localhost", timeout=30)
+        connection.sock = socket.socket(socket.AF_UNIX)
+        connection.sock.connect(str(self._socket))
+        with contextlib.closing(connection):
+            connection.request("GET", "/metrics")
+            return connection.getresponse().read().decode()
 
     def events(self) -> list[str]:
         """The names of the events so far, oldest first."""

@@ -3,10 +3,23 @@
 from __future__ import annotations
 
 import pytest
+from prometheus_client.parser import text_string_to_metric_families
 
 from ipvs_lb.lab.clients import exchange
-from netns_tests.balance import ONE, OUTSIDER, TWO, config, new_vip, service
-from netns_tests.daemon import IN, PORT, SLACK, Backend, running, seen, web
+from netns_tests.balance import (
+    ONE,
+    ONE_6,
+    OUTSIDER,
+    THREE,
+    TWO,
+    TWO_6,
+    config,
+    new_vip,
+    new_vip_6,
+    server,
+    service,
+)
+from netns_tests.daemon import IN, PORT, SLACK, Backend, eventually, running, seen, web
 from netns_tests.launcher import Launcher
 
 BOTH = {ONE: 1, TWO: 1}
@@ -69,3 +82,71 @@ def test_the_gateway_itself_reaches_a_vip_of_masq_services(bench, daemon, vip):
     daemon.load(web(vip, ONE, TWO))
     daemon.becomes(vip, BOTH, IN + SLACK)
     assert set(seen(bench.gateway, vip)) == {"server-1", "server-2"}
+
+
+def test_metrics_show_the_kernel_s_table_as_node_exporter_does_of_the_same_table(
+    bench, daemon, vip
+):
+    """keepalived #2001 #1579"""
+    vip_6, foreign = new_vip_6(), new_vip()
+    web_6 = service(vip_6, ONE_6, server(TWO_6, weight=7))
+    dns = service(vip, TWO, name="dns", protocol="udp", ports=[53])
+    marked = service(vip, ONE, name="marked", fwmark=10)
+    daemon.balancer.ipvsadm("-A", "-t", f"{foreign}:8080", "-s", "wrr")
+    daemon.balancer.ipvsadm("-a", "-t", f"{foreign}:8080", "-r", f"{THREE}:8080", "-m", "-w", "300")
+    daemon.load(web(vip, ONE, TWO), web_6, dns, marked)
+    daemon.becomes(vip, BOTH, IN + SLACK)
+    exporter = bench.gateway.start(NODE_EXPORTER)
+    try:
+        bench.gateway.wait_for_listener(9100, exporter)
+        seen(bench.outsider, vip)
+        bench.seen(vip_6, 2)
+        bench.seen(vip, 2, port=53, protocol="udp")
+        eventually(lambda: ours(daemon) == theirs(bench.gateway), 30, "they agree")
+        found = theirs(bench.gateway)
+    finally:
+        exporter.terminate()
+        exporter.wait(10)
+    assert len(found) == 5 + 3 * 7
+    assert found["node_ipvs_connections_total", frozenset()] >= 8
+    assert sorted(v for (name, _), v in found.items() if name.endswith("_weight"))[-2:] == [7, 300]
+    taken = {
+        name: v
+        for (name, labels), v in read(daemon.metrics()).items()
+        if ("service", "dns") in labels
+    }
+    assert taken["ipvs_lb_service_connections_total"] >= 1
+
+
+NODE_EXPORTER = (
+    "prometheus-node-exporter",
+    "--collector.disable-defaults",
+    "--collector.ipvs",
+    "--web.disable-exporter-metrics",
+    "--web.listen-address=127.0.0.1:9100",
+)
+
+
+def read(text):
+    """Every series of *text* by its name and labels."""
+    return {
+        (sample.name, frozenset(sample.labels.items())): sample.value
+        for family in text_string_to_metric_families(text)
+        for sample in family.samples
+    }
+
+
+def ours(daemon):
+    """The kernel's series as the daemon shows them."""
+    return {key: value for key, value in read(daemon.metrics()).items() if is_kernel(key)}
+
+
+def theirs(host):
+    """The kernel's series as node_exporter on *host* shows them."""
+    said = host.run(["curl", "-sS", "http://127.0.0.1:9100/metrics"]).stdout
+    return {key: value for key, value in read(said).items() if is_kernel(key)}
+
+
+def is_kernel(key):
+    """Whether a series is one of node_exporter's ipvs collector."""
+    return key[0].startswith("node_ipvs_")

@@ -12,6 +12,7 @@ from ipvs_lb.engine.history import History
 from ipvs_lb.errors import LBError, UsageError
 from ipvs_lb.events import Event, Fact, Level, Ring
 from ipvs_lb.health import NEW, Health
+from ipvs_lb.model.activity import NO_ACTIVITY, Activity
 from ipvs_lb.model.checks import HealthCheck, HttpCheck, TcpCheck
 from ipvs_lb.model.config import Config, DeclaredServer, DeclaredService
 from ipvs_lb.model.counters import Counters, ServerCounters
@@ -98,6 +99,7 @@ class FakeControl:
     config_error: tuple[str, ...] = ()
     foreign: Table = field(default_factory=Table)
     pondering: float | None = None
+    activity: Activity = NO_ACTIVITY
 
     def __post_init__(self) -> None:
         self.memory: Mapping[ServiceKey, Memory] = {}
@@ -196,6 +198,7 @@ class FakeControl:
             ),
             config_error=self.config_error,
             last_event=self.ring.last,
+            activity=self.activity,
         )
 
     async def statistics(self, keys: Set[ServiceKey] | None = None) -> Statistics:

@@ -19,12 +19,13 @@ from tests.fake_control import FakeControl
 
 
 class Running:
-    """A served control; everything that touches it happens on the server's loop."""
+    """A served control; everything that touches it happens on the server's loop. *more* is what `serving` takes."""
 
-    def __init__(self, control: FakeControl, path: Path) -> None:
+    def __init__(self, control: FakeControl, path: Path, **more: Any) -> None:
         self.control = control
         self.path = path
         self.openings = Openings()
+        self._more = more
         self._loop = asyncio.new_event_loop()
 
     @contextmanager
@@ -35,7 +36,7 @@ class Running:
         async def run() -> None:
             try:
                 openings = self.openings if tcp else None
-                async with serving(self.control, self.path, openings=openings):
+                async with serving(self.control, self.path, openings=openings, **self._more):
                     started.set()
                     await stop.wait()
             finally:

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from asyncio import to_thread
-from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Mapping, Sequence, Set
-from contextlib import aclosing, suppress
-from typing import cast
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence, Set
+from contextlib import suppress
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response, StreamingResponse
+from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
-from starlette.types import Send
 
 from ipvs_lb.api import bodies
 from ipvs_lb.api.checks import identity_to_json, outcome_to_json
@@ -28,7 +26,8 @@ from ipvs_lb.api.scene import Scene, Shown, only
 from ipvs_lb.api.select import select, server_names, service_names
 from ipvs_lb.api.servers import explanations_to_json, servers_to_json
 from ipvs_lb.api.states import State
-from ipvs_lb.api.streams import MAX_STREAMS, Streams, event_stream, in_parts, pieces
+from ipvs_lb.api.streams import MAX_STREAMS, Parts, Streams, event_stream, in_parts, pieces
+from ipvs_lb.api.traffic import note_route
 from ipvs_lb.api.views import overview_to_json, services_to_json, summaries_to_json
 from ipvs_lb.engine.control import Control
 from ipvs_lb.errors import KernelError, LBError
@@ -47,11 +46,12 @@ _Handler = Callable[[Request], Awaitable[Response]]
 
 
 class Api:
-    """The endpoints of one gateway."""
+    """The endpoints of one gateway, and *more* of other faces beside them."""
 
-    def __init__(self, control: Control, streams: Streams) -> None:
+    def __init__(self, control: Control, streams: Streams, more: Sequence[Route] = ()) -> None:
         self._control = control
         self._streams = streams
+        self._more = more
 
     def app(self) -> Starlette:
         """All of it as an ASGI application."""
@@ -72,10 +72,10 @@ class Api:
         paths: dict[str, dict[str, _Handler]] = {}
         for endpoint in ENDPOINTS:
             paths.setdefault(endpoint.path, {})[endpoint.method] = handlers[endpoint.name]
-        routes = [Route(path, _one_of(by), methods=[*by]) for path, by in paths.items()]
+        routes = [Route(path, _one_of(path, by), methods=[*by]) for path, by in paths.items()]
         documents = [Route(path, self.document) for path in ("/openapi.json", "/v1/openapi.json")]
         return Starlette(
-            routes=[*routes, *documents],
+            routes=[*routes, *documents, *self._more],
             exception_handlers={LBError: answer, HTTPException: answer, Exception: answer},
         )
 
@@ -185,15 +185,16 @@ class Api:
         if self._streams.is_full:
             raise RefusalError(503, f"{MAX_STREAMS} others follow events already")
         stream = event_stream(self._control, after, self._streams)
-        return _Parts(stream, media_type="text/event-stream", headers={"cache-control": "no-store"})
+        return Parts(stream, media_type="text/event-stream", headers={"cache-control": "no-store"})
 
     async def health(self, _request: Request) -> Response:
         """How the gateway is."""
         health = await to_thread(health_to_json, self._control.snapshot())
         return JSONResponse(health, 503 if health["status"] == "failing" else 200)
 
-    async def document(self, _request: Request) -> Response:
+    async def document(self, request: Request) -> Response:
         """This API's description."""
+        note_route(request.scope, "/openapi.json")
         return JSONResponse(openapi())
 
     async def _scene(self) -> Scene:
@@ -243,21 +244,14 @@ class Api:
         return JSONResponse({**_schema("done"), **told})
 
 
-def _one_of(handlers: Mapping[str, _Handler]) -> _Handler:
+def _one_of(path: str, handlers: Mapping[str, _Handler]) -> _Handler:
     """The handler of a path: one route for all methods, so that a refusal of others can name these."""
 
     async def handle(request: Request) -> Response:
+        note_route(request.scope, path.replace(":path", ""))
         return await handlers["GET" if request.method == "HEAD" else request.method](request)
 
     return handle
-
-
-class _Parts(StreamingResponse):
-    """A response in parts, whose source is closed at once when the client goes."""
-
-    async def stream_response(self, send: Send) -> None:
-        async with aclosing(cast("AsyncGenerator[bytes, None]", self.body_iterator)):
-            await super().stream_response(send)
 
 
 def _schema(name: str) -> dict[str, JSON]:
@@ -269,7 +263,7 @@ def _head(name: str, scene: Scene) -> dict[str, JSON]:
 
 
 def _list(head: Mapping[str, JSON], name: str, items: Iterable[JSON | LongList | None]) -> Response:
-    return _Parts(in_parts(pieces(LongList(head, name, items))), media_type="application/json")
+    return Parts(in_parts(pieces(LongList(head, name, items))), media_type="application/json")
 
 
 def _servers(head: Mapping[str, JSON], scene: Scene, shown: Shown) -> Response:

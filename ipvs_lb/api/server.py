@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager, nullcontext
 from functools import partial
 from pathlib import Path
 
 import uvicorn
 from anyio import create_task_group
+from starlette.routing import Route
 from starlette.types import ASGIApp
 
 from ipvs_lb.api import connection
@@ -26,6 +27,7 @@ from ipvs_lb.api.guard import Guard, Turned
 from ipvs_lb.api.listeners import unix_socket
 from ipvs_lb.api.openings import Opening, Openings, Stop
 from ipvs_lb.api.streams import Streams
+from ipvs_lb.api.traffic import Traffic
 from ipvs_lb.engine.control import Control
 from ipvs_lb.events import Event, Fact
 from ipvs_lb.model.api import Face
@@ -68,17 +70,19 @@ async def serving(
     mode: int = 0o660,
     openings: Openings | None = None,
     faces: Faces = NO_FACES,
+    more: Sequence[Route] = (),
+    traffic: Traffic | None = None,
 ) -> AsyncIterator[None]:
     """The API of *control*, answering from the first moment inside to the last. Raises LBError.
 
     Of *openings* what is ready is opened, and again whenever a configuration has been loaded. What *faces* names
-    answers on their listeners.
+    answers on their listeners; *more* is answered beside the API itself. *traffic* counts what was asked.
     """
     async with create_task_group():
         pass  # what starlette streams by is loaded at its first use, which takes 0.1 s: not during a request
     with unix_socket(socket_path, group=group, mode=mode) as listening:
         async with asyncio.TaskGroup() as tasks:
-            servers = _Servers(control, tasks, faces)
+            servers = _Servers(control, tasks, faces, more, traffic or Traffic())
             servers.start(listening.dup(), None)
             try:
                 with nullcontext() if openings is None else _following(control, openings, servers):
@@ -104,10 +108,19 @@ def _following(control: Control, openings: Openings, servers: _Servers) -> Itera
 class _Servers:
     """The servers of one gateway, each in a task of its own."""
 
-    def __init__(self, control: Control, tasks: asyncio.TaskGroup, faces: Faces) -> None:
+    def __init__(
+        self,
+        control: Control,
+        tasks: asyncio.TaskGroup,
+        faces: Faces,
+        more: Sequence[Route],
+        traffic: Traffic,
+    ) -> None:
         self._control = control
         self._tasks = tasks
         self._faces = faces
+        self._more = more
+        self._traffic = traffic
         self._running: set[_Server] = set()
 
     def open(self, opening: Opening) -> Stop:
@@ -121,12 +134,14 @@ class _Servers:
         streams = Streams()
         where = "" if opening is None else str(opening.listener)
         face = Face.NATIVE if opening is None else opening.listener.face
+        own = Api(self._control, streams, self._more).app() if face is Face.NATIVE else None
         app = Guard(
-            self._faces[face] if face in self._faces else Api(self._control, streams).app(),
+            own or self._faces[face],
             credentials.token,
             Turned(partial(self._turned_away, where)),
         )
-        server = _Server(_settings(app), listening, credentials, streams)
+        counted = self._traffic.over(app, face.value)
+        server = _Server(_settings(counted), listening, credentials, streams)
         self._running.add(server)
         task = self._tasks.create_task(server.serve(), name=f"api {where}")
         task.add_done_callback(lambda _: self._running.discard(server))

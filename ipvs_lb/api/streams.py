@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Iterator
+from contextlib import aclosing, contextmanager
 from time import perf_counter
+from typing import cast
 
 from pydantic_core import to_json
+from starlette.responses import StreamingResponse
+from starlette.types import Send
 
 from ipvs_lb.api.long_list import LongList
 from ipvs_lb.engine.control import Control
@@ -59,6 +62,15 @@ async def in_parts(made: Iterable[bytes]) -> AsyncIterator[bytes]:
             await asyncio.sleep(0)
             began = perf_counter()
     yield bytes(part)
+
+
+class Parts(StreamingResponse):
+    """A response in parts, whose source is closed at once when the client goes."""
+
+    async def stream_response(self, send: Send) -> None:
+        """Send them."""
+        async with aclosing(cast("AsyncGenerator[bytes, None]", self.body_iterator)):
+            await super().stream_response(send)
 
 
 class Streams:

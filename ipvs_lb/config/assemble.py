@@ -21,6 +21,7 @@ from ipvs_lb.config.forms import (
     TimeoutsForm,
 )
 from ipvs_lb.config.hooks import hooks_of
+from ipvs_lb.config.metrics import metrics_settings
 from ipvs_lb.config.networks import networks_of
 from ipvs_lb.config.octavia import octavia_settings
 from ipvs_lb.config.problems import Problems, quoted, shown
@@ -36,6 +37,7 @@ from ipvs_lb.model.config import Config, DaemonSettings, DeclaredService
 from ipvs_lb.model.hooks import Hook
 from ipvs_lb.model.host import Vip
 from ipvs_lb.model.identity import IPAddress, Port, ServiceKey, family_of
+from ipvs_lb.model.metrics import MetricsSettings
 from ipvs_lb.model.settings import SyncDaemon, SyncRole, Timeouts
 
 MAX_ROWS = 2_000_000
@@ -82,7 +84,8 @@ def put_together(
         manage_sysctls=root.manage_sysctls,
         daemon=settings,
         api=(api := _api(root, documents, problems)),
-        octavia=_octavia(root, documents, api, problems),
+        octavia=(octavia := _octavia(root, documents, api, problems)),
+        metrics=_metrics(root, documents, Config(api=api, octavia=octavia), problems),
         hooks=_hooks(root, documents, seen, problems),
     )
 
@@ -250,6 +253,16 @@ def _octavia(
     if root.octavia is None:
         return None
     return octavia_settings(root.octavia, networks, api, spot.at("octavia"), problems)
+
+
+def _metrics(
+    root: RootForm, documents: Sequence[Document], others: Config, problems: Problems
+) -> MetricsSettings:
+    if root.metrics is None:
+        return MetricsSettings()
+    document = documents[0]
+    raw, spot = document.tree.root["metrics"], document.spot.at("metrics")
+    return metrics_settings(root.metrics, raw, others.listeners, spot, problems)
 
 
 def _hooks(

@@ -53,6 +53,7 @@ from ipvs_lb.config.kinds import (
     whole,
     whole_seconds,
 )
+from ipvs_lb.config.metrics import MetricsForm
 from ipvs_lb.config.networks import NetworkForm
 from ipvs_lb.config.octavia import OctaviaForm
 from ipvs_lb.config.values import DAY, HOUR, Seconds
@@ -411,6 +412,9 @@ class RootForm(IncludedForm):
     )
     octavia: Annotated[OctaviaForm | None, Given()] = Field(
         default=None, description="The API that OpenStack's clients speak to. Default: none."
+    )
+    metrics: Annotated[MetricsForm | None, Given()] = Field(
+        default=None, description="What is shown to Prometheus. Default: all, on the API's ways."
     )
     manage_sysctls: Boolean = Field(
         default=False,

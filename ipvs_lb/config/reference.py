@@ -36,6 +36,7 @@ from ipvs_lb.config.forms import (
 )
 from ipvs_lb.config.hook_forms import HookExecForm, HookForm, WebhookForm
 from ipvs_lb.config.json_schema import written
+from ipvs_lb.config.metrics import MetricsForm
 from ipvs_lb.config.networks import NetworkForm, SubnetForm
 from ipvs_lb.config.octavia import OctaviaForm, QuotasForm
 from ipvs_lb.config.validation import first_form
@@ -58,6 +59,7 @@ SECTIONS: dict[str, type[BaseModel]] = {
     "Daemon": DaemonForm,
     "API": ApiForm,
     "API listener": ApiListenerForm,
+    "Metrics": MetricsForm,
     "Network": NetworkForm,
     "Subnet": SubnetForm,
     "Octavia": OctaviaForm,

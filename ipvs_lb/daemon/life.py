@@ -24,7 +24,7 @@ from ipvs_lb.daemon.watch import Source, follow
 from ipvs_lb.engine.balancer import Balancer
 from ipvs_lb.engine.parts import Parts
 from ipvs_lb.errors import LBError
-from ipvs_lb.model.api import ApiListener, Face
+from ipvs_lb.model.api import Face
 from ipvs_lb.model.config import Config
 
 if TYPE_CHECKING:
@@ -60,7 +60,9 @@ def run(settings: Settings) -> None:
 async def _live(settings: Settings) -> None:
     from ipvs_lb.api.openings import Openings
     from ipvs_lb.api.server import serving
+    from ipvs_lb.api.traffic import Traffic
     from ipvs_lb.config import Loader
+    from ipvs_lb.daemon.metrics import counting
     from ipvs_lb.daemon.octavia import Compatible
     from ipvs_lb.wiring import open_daemon
 
@@ -71,6 +73,8 @@ async def _live(settings: Settings) -> None:
         compatible = Compatible(parts)
         balancer = Balancer(replace(parts, during_reload=manager.reload, groups=compatible.groups))
         balancer.subscribe(logger())
+        traffic = Traffic()
+        metrics = counting(balancer, traffic)
         compatible.follow(balancer)
         reload = partial(_reload, balancer)
         reloads: set[asyncio.Task[None]] = set()
@@ -83,7 +87,9 @@ async def _live(settings: Settings) -> None:
                 settings.socket,
                 group=group,
                 openings=openings,
-                faces={Face.OCTAVIA: compatible.app},
+                faces={Face.OCTAVIA: compatible.app, Face.METRICS: metrics.app()},
+                more=[metrics.route],
+                traffic=traffic,
             ),
         ):
             compatible.begin()
@@ -106,13 +112,10 @@ def _load(loader: Loader, openings: Openings, seen: Seen) -> Config:
     """The configuration, once everything is ready for the listeners it asks for. Raises ConfigError."""
     config = loader.load(seen)
     keep()
-    listeners: list[ApiListener] = [*config.api.listen]
-    if config.octavia is not None:
-        listeners.append(config.octavia.listener)
-    for listener in listeners:
+    for listener in config.listeners:
         for file in listener.files:
             seen(Path(file))
-    openings.prepare(listeners)
+    openings.prepare(config.listeners)
     return config
 
 

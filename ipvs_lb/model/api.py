@@ -18,10 +18,11 @@ def is_token(text: str) -> bool:
 
 
 class Face(enum.Enum):
-    """What answers on a listener: the daemon's own API, or the Octavia-compatible one."""
+    """What answers on a listener: the daemon's own API, the Octavia-compatible one, or metrics."""
 
     NATIVE = "native"
     OCTAVIA = "octavia"
+    METRICS = "metrics"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

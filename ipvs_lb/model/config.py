@@ -5,12 +5,13 @@ from __future__ import annotations
 import enum
 from dataclasses import dataclass, field
 
-from ipvs_lb.model.api import ApiSettings
+from ipvs_lb.model.api import ApiListener, ApiSettings
 from ipvs_lb.model.checks import HealthCheck
 from ipvs_lb.model.cloud import OctaviaSettings
 from ipvs_lb.model.hooks import Hook
 from ipvs_lb.model.host import SourceNat, Vip
 from ipvs_lb.model.identity import IPAddress, Port, ServiceKey
+from ipvs_lb.model.metrics import MetricsSettings
 from ipvs_lb.model.settings import Forwarding, Service, SyncDaemon, Timeouts, Tunnel
 
 
@@ -159,3 +160,11 @@ class Config:
     api: ApiSettings = field(default_factory=ApiSettings)
     hooks: tuple[Hook, ...] = ()
     octavia: OctaviaSettings | None = None
+    metrics: MetricsSettings = field(default_factory=MetricsSettings)
+
+    @property
+    def listeners(self) -> tuple[ApiListener, ...]:
+        """Every TCP port that the daemon is to listen on."""
+        octavia = () if self.octavia is None else (self.octavia.listener,)
+        metrics = () if self.metrics.listener is None else (self.metrics.listener,)
+        return (*self.api.listen, *octavia, *metrics)

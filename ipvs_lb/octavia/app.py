@@ -13,6 +13,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
+from ipvs_lb.api.traffic import note_route
 from ipvs_lb.errors import LBError
 from ipvs_lb.octavia.auth import Credentials
 from ipvs_lb.octavia.rest import absent, discovery
@@ -188,6 +189,7 @@ def _open(scene: Scene) -> list[Route]:
 
 def _route(endpoint: Endpoint, scene: Scene) -> Route:
     async def handle(request: Request) -> Response:
+        note_route(request.scope, endpoint.path)
         given = Credentials(
             authorization=request.headers.get("authorization", ""),
             token=request.headers.get("x-auth-token", ""),
