@@ -8,11 +8,13 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+import requests
 
 from ipvs_lb.cli.daemon import Daemon as Face
 from ipvs_lb.cli.reach import Remote
 from ipvs_lb.errors import ConfigError, DaemonError, UsageError
 from tests.daemon.test_life import PATIENCE, Running, config, has_ipvs, listening, running
+from tests.metrics.world import value
 from tests.probes.servers import Authority, free_port
 
 pytestmark = pytest.mark.real_time
@@ -115,3 +117,41 @@ def test_it_does_not_begin_with_an_address_in_use_but_systemd_may_try_again(
             told = daemon.log.read_text()
     assert f"api.listen.0: cannot listen on 127.0.0.1:{port}: Address already in use" in told
     assert "Traceback" not in told
+
+
+def test_metrics_have_a_port_of_their_own_that_follows_reloads_and_count_what_went_wrong(
+    tmp_path: Path,
+) -> None:
+    first, second = free_port(), free_port()
+
+    def page(port: int) -> str:
+        answer = requests.get(f"http://127.0.0.1:{port}/metrics", timeout=PATIENCE)
+        assert answer.status_code == 200
+        return answer.text
+
+    with listening() as server:
+        to = server.getsockname()[1]
+        with running(tmp_path, config(to, more=f"metrics: {{port: {first}}}")) as daemon:
+            daemon.event("server.up")
+            said = page(first)
+            assert value(said, "ipvs_lb_kernel_up") == 0  # this kernel has no IPVS
+            assert value(said, "ipvs_lb_kernel_failures_total") > 0
+            assert value(said, "ipvs_lb_probe_results_total", check="tcp", result="passed") > 0
+            assert value(said, "ipvs_lb_events_total", event="kernel.failed", level="error") == 1
+
+            daemon.config.write_text(config(to, more=f"metrics: {{port: {second}, servers: no}}"))
+            daemon.face.post("/v1/reload")
+            assert "ipvs_lb_server_up" not in page(second)
+            with pytest.raises(requests.ConnectionError):
+                page(first)
+
+            daemon.config.write_text(config(to, more=f"metrics: {{port: {to}}}"))
+            with pytest.raises(ConfigError, match=f"cannot listen on 127.0.0.1:{to}: Address"):
+                daemon.face.post("/v1/reload")
+            said = page(second)
+            assert value(said, "ipvs_lb_config_last_reload_successful") == 0
+            assert value(said, "ipvs_lb_config_reloads_total", outcome="refused") == 1
+            route = {"face": "native", "method": "POST", "route": "/v1/reload"}
+            assert value(said, "ipvs_lb_api_requests_total", **route, code="422") == 1
+            assert value(said, "ipvs_lb_api_requests_total", **route, code="200") == 1
+            daemon.end(signal.SIGTERM)
