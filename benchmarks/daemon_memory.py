@@ -12,7 +12,9 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import http.client
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -27,7 +29,7 @@ from ipvs_lb.errors import LBError
 
 PORT, OF_A_SERVICE = 80, 20
 BUDGET = 120.0
-_RELOADS = 5
+_RELOADS, _SCRAPES = 5, 10
 _PATIENCE = 120
 Figures = dict[str, float]
 
@@ -55,14 +57,14 @@ def config_text(servers: int, interval: float) -> str:
 def daemon(folder: Path, *, kernel: bool) -> Iterator[tuple[subprocess.Popen[bytes], Daemon]]:
     """`ipvs-lb run`, once it has compared the kernel."""
     module = "ipvs_lb" if kernel else "benchmarks.loopback"
-    socket = folder / "api.sock"
-    words = ["run", "-c", folder / "lb.yaml", "--state-dir", folder / "state", "--socket", socket]
+    path = folder / "api.sock"
+    words = ["run", "-c", folder / "lb.yaml", "--state-dir", folder / "state", "--socket", path]
     with (
         (folder / "log").open("wb") as log,
         subprocess.Popen([sys.executable, "-m", module, *map(str, words)], stderr=log) as process,
     ):
         try:
-            api = Daemon(socket)
+            api = Daemon(path)
             wait_until_at_work(process, api)
             yield process, api
         finally:
@@ -78,6 +80,16 @@ def wait_until_at_work(process: subprocess.Popen[bytes], api: Daemon) -> None:
             break
         time.sleep(0.2)
     raise SystemExit("the daemon did not start")
+
+
+def scrape(path: Path) -> None:
+    """Read the metrics as Prometheus does."""
+    connection = http.client.HTTPConnection("localhost", timeout=_PATIENCE)
+    connection.sock = socket.socket(socket.AF_UNIX)
+    connection.sock.connect(str(path))
+    with contextlib.closing(connection):
+        connection.request("GET", "/metrics", headers={"Accept-Encoding": "gzip"})
+        connection.getresponse().read()
 
 
 def megabytes(process: int, what: str = "VmRSS") -> float:
@@ -115,6 +127,9 @@ def measure(folder: Path, servers: int, options: argparse.Namespace) -> Figures:
         for question in ("/v1/status", "/v1/status"):
             api.get(question)
         note("after two status answers", megabytes(process.pid), "MB")
+        for _ in range(_SCRAPES):
+            scrape(folder / "api.sock")
+        note(f"after {_SCRAPES} readings of metrics", megabytes(process.pid), "MB")
         for number in range(_RELOADS):
             name = f"s{number * OF_A_SERVICE}"
             config.write_text(config.read_text().replace(f"name: {name},", f"name: {name}-anew,"))

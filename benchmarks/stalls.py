@@ -20,6 +20,7 @@ import tempfile
 import time
 from collections.abc import Awaitable, Callable
 from functools import partial
+from ipaddress import ip_address
 from pathlib import Path
 
 from benchmarks.gateway import (
@@ -32,8 +33,12 @@ from benchmarks.gateway import (
 )
 from benchmarks.measure import leave_network, machine, save
 from ipvs_lb.api.server import serving
+from ipvs_lb.api.traffic import Traffic
 from ipvs_lb.daemon.rest import prepare, settle_down
 from ipvs_lb.engine.balancer import Balancer
+from ipvs_lb.metrics.app import Metrics
+from ipvs_lb.metrics.counts import Counts
+from ipvs_lb.netlink.proc import read_text
 
 BUDGET = 0.05
 _CLIENT = """
@@ -42,6 +47,16 @@ from pathlib import Path
 from ipvs_lb.cli.daemon import Daemon
 start = time.perf_counter()
 Daemon(Path(sys.argv[1]), patience=60).get(sys.argv[2])
+print(time.perf_counter() - start)
+"""
+_SCRAPER = """
+import http.client, socket, sys, time
+start = time.perf_counter()
+connection = http.client.HTTPConnection("localhost", timeout=60)
+connection.sock = socket.socket(socket.AF_UNIX)
+connection.sock.connect(sys.argv[1])
+connection.request("GET", sys.argv[2], headers={"Accept-Encoding": sys.argv[3]})
+assert len(connection.getresponse().read()) > 1000
 print(time.perf_counter() - start)
 """
 QUESTIONS = (
@@ -66,6 +81,29 @@ async def ask(socket: Path, question: str) -> float:
     )
     told, _ = await process.communicate()
     return float(told)
+
+
+async def scrape(socket: Path, encoding: str) -> float:
+    """The same for metrics, which are not parsed."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", _SCRAPER, str(socket), "/metrics", encoding, stdout=subprocess.PIPE
+    )
+    told, _ = await process.communicate()
+    return float(told)
+
+
+def as_text(balancer: Balancer) -> tuple[str, str]:
+    """What the kernel would show as text, where there is none to show it."""
+    lines = ["IP Virtual Server version 1.2.1 (size=4096)"]
+    known = balancer.snapshot().kernel
+    for key, virtual in (known.services if known else {}).items():
+        address, port = str(key).rpartition("/")[2].split(":")
+        lines.append(f"TCP  {int(ip_address(address)):08X}:{int(port):04X} rr")
+        lines += [
+            f"  -> {int(server.address):08X}:{server.port:04X}      Masq    1      0          0"
+            for server in virtual.servers
+        ]
+    return "\n".join(lines), "\n\n 1 2 3 4 5\n"
 
 
 class Watch:
@@ -110,6 +148,12 @@ async def take_down(prober: Answering, balancer: Balancer, share: int) -> None:
     await asyncio.sleep(1)
 
 
+def metrics(balancer: Balancer, *, kernel: bool) -> Metrics:
+    """What Prometheus reads of *balancer*."""
+    text = read_text if kernel else partial(as_text, balancer)
+    return Metrics(balancer, counts=Counts(), traffic=Traffic(), read_text=text)
+
+
 async def measure(options: argparse.Namespace, folder: Path) -> Figures:
     config, socket = folder / "lb.yaml", folder / "api.sock"
     config.write_text(config_text(options.services, options.servers, interval=20, fall=1))
@@ -117,7 +161,7 @@ async def measure(options: argparse.Namespace, folder: Path) -> Figures:
     with edges(loopback=not options.kernel) as (writer, reader):
         async with (
             balancing(config, folder, writer, reader, prober) as balancer,
-            serving(balancer, socket),
+            serving(balancer, socket, more=[metrics(balancer, kernel=options.kernel).route]),
         ):
             watching = asyncio.create_task(lateness.watch())
             watch = Watch(lateness)
@@ -130,6 +174,9 @@ async def measure(options: argparse.Namespace, folder: Path) -> Figures:
             await watch.during("probing, a minute", lambda: asyncio.sleep(options.minute))
             for question in QUESTIONS:
                 await watch.during(f"GET {question}", partial(ask, socket, question))
+            for encoding in ("identity", "gzip"):
+                work = partial(scrape, socket, encoding)
+                await watch.during(f"GET /metrics, {encoding}", work)
             await watch.during("every fifth server fails", lambda: take_down(prober, balancer, 5))
             for question in QUESTIONS:
                 name = f"GET {question}, a fifth down"
