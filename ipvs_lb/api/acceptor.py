@@ -7,6 +7,8 @@ import socket
 import ssl
 from collections.abc import Callable
 
+from ipvs_lb.api.traffic import Reason, Refuse
+
 _BURST = 64  # connections taken between two turns of the event loop
 _PAUSE = 1.0  # seconds without taking any when descriptors or memory have run out
 
@@ -15,6 +17,7 @@ class Acceptor:
     """Takes connections from *listening* from `start` to `stop`, which closes it.
 
     *count* tells how many connections there are, handshakes under way apart; beyond *most* new ones are closed unread.
+    *refuse* is told why there is no connection.
     """
 
     def __init__(
@@ -26,6 +29,7 @@ class Acceptor:
         handshake_time: float,
         count: Callable[[], int],
         most: int,
+        refuse: Refuse,
     ) -> None:
         self._listening = listening
         self._connection = connection
@@ -33,6 +37,7 @@ class Acceptor:
         self._time = None if tls is None else handshake_time
         self._count = count
         self._most = most
+        self._refuse = refuse
         self._loop = asyncio.get_running_loop()
         self._welcomes: set[asyncio.Task[None]] = set()
         self._pause: asyncio.TimerHandle | None = None
@@ -70,6 +75,7 @@ class Acceptor:
                 return
             if self._count() + len(self._welcomes) >= self._most:
                 taken.close()
+                self._refuse(Reason.FULL)
                 continue
             taken.setblocking(False)
             welcome = self._loop.create_task(self._welcome(taken), name="api connection")
@@ -86,4 +92,4 @@ class Acceptor:
                 ssl_shutdown_timeout=self._time,
             )
         except OSError:
-            return  # no TLS, no certificate, or not in time; asyncio has closed it
+            self._refuse(Reason.HANDSHAKE)  # asyncio has closed it

@@ -11,6 +11,7 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 from ipvs_lb.api import guard
 from ipvs_lb.api.peers import peer_of
 from ipvs_lb.api.refusals import RefusalError, bare_answer
+from ipvs_lb.api.traffic import Reason, Refuse
 
 MAX_HEADER = 64 * 1024
 """Bytes of a request's line and headers: names of some thousand servers fit in a query."""
@@ -27,8 +28,9 @@ _LONG_HEAD = bare_answer(
 
 
 class Connection(H11Protocol):
-    """Bounds on what a client may send, and on the time it takes to."""
+    """Bounds on what a client may send, and on the time it takes to; `refuse` is told when it is over them."""
 
+    refuse: Refuse
     _deadline: asyncio.TimerHandle | None = None
     _head_begun = False
     _is_leaving = False
@@ -38,7 +40,7 @@ class Connection(H11Protocol):
         """Note who it is, and wait for a request."""
         assert isinstance(transport, asyncio.Transport)  # noqa: S101  # asyncio's word for a stream
         super().connection_made(transport)
-        self.app_state = {"peer": peer_of(transport), "abort": transport.abort}
+        self.app_state = {"peer": peer_of(transport), "abort": self._end_unread}
         self._expect_head()
 
     def data_received(self, data: bytes) -> None:
@@ -63,6 +65,7 @@ class Connection(H11Protocol):
             isinstance(problem, h11.RemoteProtocolError) and problem.error_status_hint == _TOO_MUCH
         )
         self.transport.write(_LONG_HEAD if too_much else _NO_HTTP)
+        self.refuse(Reason.LONG_HEAD if too_much else Reason.NO_HTTP)
         self._is_refused = True
         self._within(HEADER_TIME)
         if self.transport.can_write_eof():
@@ -105,4 +108,13 @@ class Connection(H11Protocol):
     def _within(self, seconds: float) -> None:
         if self._deadline is not None:
             self._deadline.cancel()
-        self._deadline = self.loop.call_later(seconds, self.transport.abort)
+        self._deadline = self.loop.call_later(seconds, self._end_late)
+
+    def _end_late(self) -> None:
+        if self._head_begun and not self._is_refused:
+            self.refuse(Reason.SLOW)
+        self.transport.abort()
+
+    def _end_unread(self) -> None:
+        self.refuse(Reason.UNREAD)
+        self.transport.abort()

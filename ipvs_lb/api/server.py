@@ -17,6 +17,7 @@ import uvicorn
 from anyio import create_task_group
 from starlette.routing import Route
 from starlette.types import ASGIApp
+from uvicorn.server import ServerState
 
 from ipvs_lb.api import connection
 from ipvs_lb.api.acceptor import Acceptor
@@ -27,7 +28,7 @@ from ipvs_lb.api.guard import Guard, Turned
 from ipvs_lb.api.listeners import unix_socket
 from ipvs_lb.api.openings import Opening, Openings, Stop
 from ipvs_lb.api.streams import Streams
-from ipvs_lb.api.traffic import Traffic
+from ipvs_lb.api.traffic import Refuse, Traffic
 from ipvs_lb.engine.control import Control
 from ipvs_lb.events import Event, Fact
 from ipvs_lb.model.api import Face
@@ -141,7 +142,8 @@ class _Servers:
             Turned(partial(self._turned_away, where)),
         )
         counted = self._traffic.over(app, face.value)
-        server = _Server(_settings(counted), listening, credentials, streams)
+        refuse = partial(self._traffic.refuse, face.value)
+        server = _Server(_settings(counted), listening, credentials, streams, refuse)
         self._running.add(server)
         task = self._tasks.create_task(server.serve(), name=f"api {where}")
         task.add_done_callback(lambda _: self._running.discard(server))
@@ -177,6 +179,12 @@ def _settings(app: ASGIApp) -> uvicorn.Config:
     return config
 
 
+def _connection(config: uvicorn.Config, state: ServerState, refuse: Refuse) -> Connection:
+    made = Connection(config, state, {}, asyncio.get_running_loop())
+    made.refuse = refuse
+    return made
+
+
 class _Server(uvicorn.Server):
     """uvicorn on one socket, that waits to be stopped instead of looking ten times a second."""
 
@@ -186,6 +194,7 @@ class _Server(uvicorn.Server):
         listening: socket.socket,
         credentials: Credentials,
         streams: Streams,
+        refuse: Refuse,
     ) -> None:
         super().__init__(config)
         self.servers = []
@@ -194,11 +203,12 @@ class _Server(uvicorn.Server):
         self._hurries: list[asyncio.TimerHandle] = []
         self._acceptor = Acceptor(
             listening,
-            partial(Connection, config, self.server_state, {}, asyncio.get_running_loop()),
+            partial(_connection, config, self.server_state, refuse),
             tls=credentials.tls,
             handshake_time=connection.HEADER_TIME,
             count=lambda: len(self.server_state.connections),
             most=MAX_SOCKETS,
+            refuse=refuse,
         )
         self._acceptor.start()
 

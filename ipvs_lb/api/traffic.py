@@ -1,14 +1,29 @@
-"""How many requests were answered, by what was asked and how it went."""
+"""How many requests were answered, by what was asked and how it went, and how many connections were given up."""
 
 from __future__ import annotations
 
+import enum
 from collections import Counter
-from collections.abc import MutableMapping
+from collections.abc import Callable, MutableMapping
 from typing import Any
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 OTHER = "other"
+
+
+class Reason(enum.StrEnum):
+    """Why a connection ended without an answer of the application."""
+
+    FULL = "full"  # there were as many as there may be
+    HANDSHAKE = "handshake"  # no TLS, no certificate, or not in time
+    NO_HTTP = "no_http"  # what came is no request
+    LONG_HEAD = "long_head"  # its line and headers are longer than they may be
+    SLOW = "slow"  # the head of a request was not there in time
+    UNREAD = "unread"  # an answer was not taken in time
+
+
+Refuse = Callable[[Reason], None]
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 
 
@@ -18,10 +33,14 @@ def note_route(scope: MutableMapping[str, Any], path: str) -> None:
 
 
 class Traffic:
-    """`requests` by face, method, route and status code; clients do not decide how many kinds there are."""
+    """`requests` by face, method, route and status code, `refused` connections by face and reason.
+
+    Clients do not decide how many kinds there are.
+    """
 
     def __init__(self) -> None:
         self.requests: Counter[tuple[str, str, str, str]] = Counter()
+        self.refused: Counter[tuple[str, str]] = Counter()
 
     def over(self, app: ASGIApp, face: str) -> ASGIApp:
         """*app*, counted."""
@@ -35,6 +54,10 @@ class Traffic:
             await app(scope, receive, noted)
 
         return counted
+
+    def refuse(self, face: str, reason: Reason) -> None:
+        """Count a connection that was given up."""
+        self.refused[face, reason.value] += 1
 
     def _count(self, scope: Scope, face: str, status: int) -> None:
         method = scope["method"] if scope["method"] in _METHODS else OTHER

@@ -83,6 +83,7 @@ class Metrics:
             table=table,
             counts=self._counts,
             requests=dict(self._traffic.requests),
+            refused=dict(self._traffic.refused),
             settings=snapshot.config.metrics,
         )
 

@@ -188,6 +188,12 @@ API_REQUESTS = _family(
     "Requests that were answered: of the daemon's own API, the Octavia-compatible one, or metrics.",
     ("face", "method", "route", "code"),
 )
+API_REFUSED = _family(
+    "ipvs_lb_api_connections_refused_total",
+    _COUNTER,
+    "Connections that ended without an answer of these.",
+    ("face", "reason"),
+)
 SERVER_UP = _family(
     "ipvs_lb_server_up", _GAUGE, "Whether a real server takes new connections.", _SERVER
 )
@@ -295,6 +301,7 @@ FAMILIES: tuple[Family, ...] = (
     EVENTS,
     HOOK_FAILURES,
     API_REQUESTS,
+    API_REFUSED,
     VIP_UP,
     SERVICE_UP,
     SERVICE_SERVERS,

@@ -141,6 +141,12 @@ def api_requests(reading: Reading) -> Iterator[str]:
         yield f.API_REQUESTS.line(number, *request)
 
 
+def api_refused(reading: Reading) -> Iterator[str]:
+    """Who did not come so far."""
+    for refused, number in sorted(reading.refused.items()):
+        yield f.API_REFUSED.line(number, *refused)
+
+
 def vip_up(reading: Reading) -> Iterator[str]:
     """Which VIPs are withdrawn."""
     for address, ruling in reading.snapshot.decision.vips.items():

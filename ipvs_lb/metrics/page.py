@@ -78,6 +78,7 @@ _OF: tuple[tuple[Family, Lines], ...] = (
     (f.EVENTS, gateway.events),
     (f.HOOK_FAILURES, gateway.hook_failures),
     (f.API_REQUESTS, gateway.api_requests),
+    (f.API_REFUSED, gateway.api_refused),
     (f.VIP_UP, gateway.vip_up),
     (f.SERVICE_UP, of_services(f.SERVICE_UP, lambda one: int(one.serves))),
     (f.SERVICE_SERVERS, services.servers),

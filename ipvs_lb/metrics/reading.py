@@ -16,6 +16,8 @@ from ipvs_lb.policy import ServiceDecision
 
 Requests = Mapping[tuple[str, str, str, str], int]
 """Answered requests by face, method, route and status code."""
+Refused = Mapping[tuple[str, str], int]
+"""Connections without an answer by face and reason."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,6 +29,7 @@ class Reading:
     table: KernelTable | None
     counts: Counts
     requests: Requests
+    refused: Refused = field(default_factory=dict)
     settings: MetricsSettings
     _sets: dict[ServiceKey, tuple[str, ...]] = field(default_factory=dict)
 

@@ -23,6 +23,7 @@ LABELS: Mapping[str, str] = {
     "method": "the HTTP method, `other` for unusual ones",
     "route": "the path as the documentation writes it, `other` for all that are not there",
     "code": "the HTTP status",
+    "reason": "`full`, `handshake`, `no_http`, `long_head`, `slow`, `unread`",
     "vip": "the address",
     "service": "the service's name in the configuration",
     "virtual_service": "one of its addresses and ports, `tcp/10.0.0.16:80`, or its mark, `fwmark/5`",

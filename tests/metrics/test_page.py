@@ -60,7 +60,9 @@ def busy() -> tuple[FakeControl, Counts]:
 
 async def test_every_family_is_there_with_its_type_meaning_and_labels():
     control, counts = busy()
-    said = await text(control, counts=counts, requests={("native", "GET", "/v1/status", "200"): 2})
+    requests = {("native", "GET", "/v1/status", "200"): 2}
+    refused = {("native", "slow"): 1}
+    said = await text(control, counts=counts, requests=requests, refused=refused)
     found = {family.name: family for family in text_string_to_metric_families(said)}
     for family in FAMILIES:
         name = family.name.removesuffix("_total") if family.kind is Kind.COUNTER else family.name

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from ipvs_lb.api.traffic import Reason
 from ipvs_lb.config.check_forms import FORMS
 from ipvs_lb.engine.tally import SECONDS
 from ipvs_lb.metrics.families import FAMILIES
@@ -23,6 +24,7 @@ def test_every_label_is_explained_and_no_other():
 def test_the_bounds_that_it_names_are_right():
     assert f"at most {len(FORMS)}" in LABELS["check"]
     assert f"at most {len(ErrorClass) + 1}" in LABELS["result"]
+    assert LABELS["reason"] == ", ".join(f"`{reason}`" for reason in Reason)
     assert f"| {len(SECONDS) + 3} of the histogram" in text()
 
 

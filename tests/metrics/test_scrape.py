@@ -2,11 +2,12 @@
 
 import gzip
 import http.client
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from ipaddress import ip_address
 
 import pytest
 
+from ipvs_lb.api import connection
 from ipvs_lb.api.traffic import Traffic
 from ipvs_lb.errors import KernelError
 from ipvs_lb.metrics.app import Metrics
@@ -119,3 +120,20 @@ def test_a_kernel_that_cannot_be_asked_is_a_series_and_no_error(tmp_path):
     assert status == 200
     assert value(body.decode(), "ipvs_lb_kernel_up") == 0
     assert not [name for name, _ in series(body.decode()) if name.startswith("node_")]
+
+
+def test_connections_that_come_to_no_answer_are_counted_by_why(tmp_path, monkeypatch):
+    monkeypatch.setattr(connection, "HEADER_TIME", 0.5)
+    with served(tmp_path) as running:
+        for said in (b"\x16\x03\x01nothing\r\n\r\n", b"GET / HTTP/1.1\r\nx: " + b"x" * 70_000):
+            with running.connect() as client:
+                client.sendall(said)
+                client.recv(100)
+        with running.connect() as client:
+            client.sendall(b"GET /metrics HT")
+            with suppress(ConnectionResetError):
+                assert client.recv(100) == b""
+        body = read(running)[2].decode()
+    for reason in ("no_http", "long_head", "slow"):
+        refused = {"face": "native", "reason": reason}
+        assert value(body, "ipvs_lb_api_connections_refused_total", **refused) == 1

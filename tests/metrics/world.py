@@ -10,7 +10,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from ipvs_lb.metrics.counts import Counts
 from ipvs_lb.metrics.kernel import KernelTable, parse
 from ipvs_lb.metrics.page import page
-from ipvs_lb.metrics.reading import Reading, Requests
+from ipvs_lb.metrics.reading import Reading, Refused, Requests
 from ipvs_lb.model.metrics import MetricsSettings
 from tests.fake_control import FakeControl
 
@@ -46,6 +46,7 @@ async def reading(
     *,
     counts: Counts | None = None,
     requests: Requests | None = None,
+    refused: Refused | None = None,
     settings: MetricsSettings | None = None,
     table: KernelTable | None = None,
 ) -> Reading:
@@ -55,6 +56,7 @@ async def reading(
         table=table or parse(TABLE, TOTALS),
         counts=counts or Counts(),
         requests=requests or {},
+        refused=refused or {},
         settings=settings or MetricsSettings(),
     )
 
