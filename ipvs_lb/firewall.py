@@ -48,14 +48,14 @@ def steps(
     present: Firewall, wanted: Firewall
 ) -> tuple[tuple[SetFirewall, ...], tuple[SetFirewall, ...]]:
     """What is to be set before the table grows from what *present* is for, and what after it has shrunk."""
-    between = guard(present, wanted)
+    middle = between(present, wanted)
     return (
-        (SetFirewall(between),) if between != present else (),
-        (SetFirewall(wanted),) if wanted != between else (),
+        (SetFirewall(middle),) if middle != present else (),
+        (SetFirewall(wanted),) if wanted != middle else (),
     )
 
 
-def guard(present: Firewall, wanted: Firewall) -> Firewall:
+def between(present: Firewall, wanted: Firewall) -> Firewall:
     """What is in force while the table changes: every restriction of both, that of *wanted* where they differ.
 
     An exception counts only when it does before and after.
@@ -77,7 +77,7 @@ def guard(present: Firewall, wanted: Firewall) -> Firewall:
     )
 
 
-def unguarded(present: Firewall, wanted: Firewall) -> frozenset[ServiceKey]:
+def unrestricted(present: Firewall, wanted: Firewall) -> frozenset[ServiceKey]:
     """The services that *wanted* restricts, and *present* in no way."""
     return _restricted(wanted) - _restricted(present)
 

@@ -52,7 +52,7 @@ class Guard:
         self._in_force = first[0].firewall if first and not trouble else present
         before = self.withheld
         self.withheld = (
-            firewall.unguarded(present, desired.firewall) if trouble else frozenset()
+            firewall.unrestricted(present, desired.firewall) if trouble else frozenset()
         ) & desired.table.services.keys()
         self.is_news = self.withheld != before
         if trouble is None:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ipvs_lb.firewall import access_rules, guard, steps, unguarded
+from ipvs_lb.firewall import access_rules, between, steps, unrestricted
 from ipvs_lb.model.config import Config, DeclaredService
 from ipvs_lb.model.firewall import (
     EVERYONE,
@@ -183,19 +183,19 @@ def test_following_both_stages_reaches_what_is_wanted(present, wanted):
 
 @given(walls, walls)
 def test_in_between_nobody_is_let_in_whom_either_side_keeps_out(present, wanted):
-    between = {rule.service: rule for rule in guard(present, wanted).access}
-    assert len(between) == len(guard(present, wanted).access), "one rule for each service"
+    found = {rule.service: rule for rule in between(present, wanted).access}
+    assert len(found) == len(between(present, wanted).access), "one rule for each service"
     for rule in (*present.access, *wanted.access):
         if not rule.is_open:
-            assert not between[rule.service].is_open
+            assert not found[rule.service].is_open
     for rule in wanted.access:
         if not rule.is_open:
-            assert between[rule.service] == rule
-    exceptions = {rule for rule in between.values() if rule.is_open}
+            assert found[rule.service] == rule
+    exceptions = {rule for rule in found.values() if rule.is_open}
     assert exceptions <= present.access & wanted.access
 
 
-def test_a_service_is_unguarded_where_nothing_restricts_it():
-    assert unguarded(wall(), wall(FOR_OFFICE, FREE)) == {WEB}
-    assert unguarded(wall(FOR_HOME), wall(FOR_OFFICE)) == frozenset()
-    assert unguarded(wall(AccessRule(WEB, EVERYONE[Family.IPV4])), wall(FOR_OFFICE)) == {WEB}
+def test_a_service_is_unrestricted_where_nothing_restricts_it():
+    assert unrestricted(wall(), wall(FOR_OFFICE, FREE)) == {WEB}
+    assert unrestricted(wall(FOR_HOME), wall(FOR_OFFICE)) == frozenset()
+    assert unrestricted(wall(AccessRule(WEB, EVERYONE[Family.IPV4])), wall(FOR_OFFICE)) == {WEB}
