@@ -10,8 +10,7 @@ Rules kept here:
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence, Set
-from dataclasses import replace
+from collections.abc import Callable, Coroutine, Iterable, Sequence, Set
 from typing import TypeVar
 
 from ipvs_lb import hostplan
@@ -28,33 +27,17 @@ from ipvs_lb.engine.news import Story
 from ipvs_lb.engine.parts import Parts
 from ipvs_lb.engine.roster import Turn
 from ipvs_lb.engine.surroundings import Surroundings
+from ipvs_lb.engine.troubles import Troubles
 from ipvs_lb.engine.wanted import wanted
-from ipvs_lb.errors import (
-    HostError,
-    KernelError,
-    LBError,
-    RefusedError,
-    StoreError,
-)
-from ipvs_lb.events import Fact, Level
+from ipvs_lb.engine.writer import Writer
+from ipvs_lb.errors import HostError, KernelError, LBError, RefusedError, StoreError
 from ipvs_lb.model.config import Config
-from ipvs_lb.model.desired import (
-    Desired,
-    GenerationSummary,
-    Owned,
-    PlacedVip,
-    owned_by,
-)
+from ipvs_lb.model.desired import Desired, GenerationSummary, Owned, PlacedVip, owned_by
 from ipvs_lb.model.identity import ServiceKey
-from ipvs_lb.model.table import Table, VirtualService
-from ipvs_lb.plan import opened, plan
+from ipvs_lb.model.table import Table
+from ipvs_lb.plan import plan
 
 T = TypeVar("T")
-
-_SLICE = 25  # services decided between two turns of the event loop
-_DRAIN_POLL = 1.0  # seconds between two looks at the connections of draining servers
-_BACKOFF = (1.0, 2.0, 5.0, 10.0, 30.0)  # seconds to wait for a kernel that does not answer
-_SHOWN = 5  # commands named in an event
 
 
 class Reconciler:
@@ -72,21 +55,25 @@ class Reconciler:
         self._parts = parts
         self._court = court
         self._mirror = mirror
-        self._tell = tell
         self._aside = Aside(parts.threads)
-        self._dirty: set[ServiceKey] = set()
-        self._written: set[ServiceKey] = set()
         self._wake = asyncio.Event()
         self._whole_due = 0.0
-        self._settled = False
-        self._failures = 0
         self._askers = Askers()
         self._interference = Interference(tell)
         self._ledger = Ledger(parts, self._aside)
-        self._kernel_trouble = self._host_trouble = ""
+        self._troubles = Troubles(tell)
         self.surroundings = Surroundings(parts.host.changes, self.look_around, self._announce_again)
         self._hostwork = HostWork(parts.host, self._aside, tell, self.surroundings.announced)
         self._guard = Guard(self._hostwork.change, tell)
+        self._writer = Writer(
+            court,
+            mirror,
+            self._guard,
+            self._hostwork,
+            tell,
+            need_whole=self.need_whole,
+            lost=self.lost,
+        )
 
     @property
     def drifted(self) -> int:
@@ -102,7 +89,7 @@ class Reconciler:
 
     def touch(self, keys: Iterable[ServiceKey]) -> None:
         """Decide on *keys* again, soon."""
-        self._dirty.update(keys)
+        self._writer.touch(keys)
         self._wake.set()
 
     def turn(self, turn: Turn) -> None:
@@ -126,7 +113,7 @@ class Reconciler:
         """Whether writing the virtual services that changed brings *turn* in force, addresses and rules being as they are."""
         present = self._mirror.services
         return (
-            self._settled
+            self._writer.settled
             and present is not None
             and bool(turn.changed)
             and not turn.gone
@@ -136,13 +123,13 @@ class Reconciler:
 
     def need_whole(self) -> None:
         """Have everything compared before anything is written again."""
-        self._settled = False
+        self._writer.settled = False
         self._whole_due = 0.0
         self._wake.set()
 
     def look_around(self) -> None:
         """Have everything compared now; what is in force stays so meanwhile."""
-        if not self._failures:
+        if not self._troubles.failures:
             self._whole_due = 0.0
             self._wake.set()
 
@@ -168,14 +155,18 @@ class Reconciler:
     async def _bring_in_force(self) -> LBError | None:
         """Decide and write what has changed, and compare everything when it is time; what went wrong."""
         now = self._parts.clock()
-        await self._decide(now)
+        await self._writer.decide(now)
         if now >= self._whole_due:
             return await self._whole()
-        return None if self._settled else KernelError(self._kernel_trouble or "not settled yet")
+        return (
+            None
+            if self._writer.settled
+            else KernelError(self._troubles.kernel or "not settled yet")
+        )
 
     def _answer(self, asked: list[asyncio.Future[None]], trouble: LBError | None) -> None:
         """Tell those who wait for what they declared; where it has been overtaken, they wait for the next round."""
-        if trouble is None and not self._settled:
+        if trouble is None and not self._writer.settled:
             self._askers.put_back(asked)
             self._wake.set()
             return
@@ -193,69 +184,13 @@ class Reconciler:
         except TimeoutError:
             return
 
-    async def _decide(self, now: float) -> None:
-        keys = list(self._dirty | self._court.due(now))
-        self._dirty.clear()
-        turned = self._court.turned
-        for start in range(0, len(keys), _SLICE):
-            part = keys[start : start + _SLICE]
-            for story in self._court.decide(part, now):
-                self._tell(story)
-            if self._settled:
-                await self._write(part)
-            await asyncio.sleep(0)
-        if self._court.turned != turned:
-            self.need_whole()
-
-    async def _write(self, keys: Iterable[ServiceKey]) -> None:
-        """Bring *keys* in force, as the difference from what is known to be in the kernel."""
-        known = self._mirror.services
-        decided = self._court.services
-        keys = [key for key in keys if key not in self._guard.withheld]
-        if known is None or any(key not in known for key in keys):
-            self.need_whole()
-            return
-        after = {key: decided[key].virtual for key in keys if key in decided}
-        before = {key: known[key] for key in after}
-        commands = plan(Table(before), Table(after))
-        if commands:
-            self._written.update(after)
-            await self._try_to_write(commands, after)
-
-    async def _try_to_write(
-        self, commands: Sequence[Command], after: Mapping[ServiceKey, VirtualService]
-    ) -> None:
-        try:
-            await self._put(commands, after)
-        except KernelError as error:
-            self.lost(error)
-
-    async def _put(
-        self, commands: Sequence[Command], after: Mapping[ServiceKey, VirtualService]
-    ) -> None:
-        """Raises KernelError."""
-        await self._mirror.write(commands, after)
-        shown = "; ".join(map(str, commands[:_SHOWN]))
-        self._tell(Story("plan.applied", Level.INFO, {"commands": len(commands), "first": shown}))
-        await self._hostwork.forget_clients(opened(commands, after))
-
     def lost(self, error: KernelError) -> None:
         """The kernel refused or did not answer: try again later, and tell each reason once."""
-        self._settled = False
-        pause = _BACKOFF[min(self._failures, len(_BACKOFF) - 1)]
-        self._failures += 1
-        self._whole_due = self._parts.clock() + pause
-        if str(error) != self._kernel_trouble:
-            self._kernel_trouble = str(error)
-            facts: dict[str, Fact] = {"reason": str(error), "hint": error.hint, "retry_in": pause}
-            self._tell(Story("kernel.failed", Level.ERROR, facts))
+        self._writer.settled = False
+        self._whole_due = self._parts.clock() + self._troubles.lost(error)
 
     def _host_failed(self, error: HostError | StoreError) -> None:
-        """Something beside the table could not be read or done: tell each reason once."""
-        if str(error) != self._host_trouble:
-            self._host_trouble = str(error)
-            facts: dict[str, Fact] = {"reason": str(error), "hint": error.hint}
-            self._tell(Story("host.failed", Level.ERROR, facts))
+        self._troubles.host_failed(error)
 
     async def _whole(self) -> LBError | None:
         """Read, compare and repair everything; what went wrong."""
@@ -275,32 +210,29 @@ class Reconciler:
         except (HostError, StoreError) as error:
             self._host_failed(error)
             return error
-        if self._host_trouble:
-            self._tell(Story("host.recovered", Level.INFO, {"reason": self._host_trouble}))
-        if self._failures:
-            self._tell(Story("kernel.recovered", Level.INFO, {"failures": self._failures}))
-        self._failures = 0
-        self._kernel_trouble = self._host_trouble = ""
+        self._troubles.are_over()
         self.reconciled = self._parts.clock()
         return None
 
     async def _reconcile(self, config: Config) -> None:
         roster, store = self._court.roster, self._parts.store
-        self._written.clear()
+        self._writer.begin()
         owned = await self._meanwhile(self._aside(store.owned))
         table, rulings = self._court.table(), dict(self._court.vips)
         desired, state, homeless = await self._meanwhile(
             self._aside(wanted, self._parts.host, config, owned, table, rulings)
         )
         actual = await self._meanwhile(self._mirror.read())
-        if self._written and self._mirror.services is None:
-            await self._reconcile(config)  # a write failed meanwhile: nobody knows how far it came
+        if self._writer.is_lost:
+            await self._reconcile(config)
             return
-        actual, desired = self._with_written(actual, desired)
+        actual, desired = self._writer.with_written(actual, desired)
         claimed = owned | owned_by(desired)
         if claimed != owned:
             await self._aside(store.claim, claimed)
-        desired, unable = await self._guard.restrict(desired, state.firewall, settled=self._settled)
+        desired, unable = await self._guard.restrict(
+            desired, state.firewall, settled=self._writer.settled
+        )
         ours = _part_of(actual, claimed)
         commands = await self._aside(plan, ours, desired.table)
         if self._is_drift(commands) and self._interference.is_left_alone(
@@ -318,7 +250,7 @@ class Reconciler:
         released = await self._guard.release()
         self._hostwork.tell_missing(hostplan.missing_sysctls(state, desired))
         is_current = self._court.roster is roster
-        self._settled |= is_current
+        self._writer.settled |= is_current
         _raise(unable, trouble, released)
         if is_current:
             await self._meanwhile(self._ledger.record(desired, claimed, roster.datapath))
@@ -331,23 +263,12 @@ class Reconciler:
             while not running.done():
                 await self._wake.wait()
                 self._wake.clear()
-                if self._settled:
-                    await self._decide(self._parts.clock())
+                if self._writer.settled:
+                    await self._writer.decide(self._parts.clock())
         finally:
             running.cancel()
             self._wake.set()
         return await running
-
-    def _with_written(self, actual: Table, desired: Desired) -> tuple[Table, Desired]:
-        """Both with what was written while they were made: of that they may know nothing, or a part."""
-        decided, known = self._court.services, self._mirror.services or {}
-        keys = [key for key in self._written if key in decided and key in known]
-        if not keys:
-            return actual, desired
-        present = {**actual.services, **{key: known[key] for key in keys}}
-        wanted = {**desired.table.services, **{key: decided[key].virtual for key in keys}}
-        table = replace(desired.table, services=wanted)
-        return replace(actual, services=present), replace(desired, table=table)
 
     async def _write_all(
         self, commands: Sequence[Command], desired: Desired
@@ -355,7 +276,7 @@ class Reconciler:
         """Bring the whole table in force; what was refused keeps back nothing else. Raises KernelError."""
         try:
             if commands:
-                await self._put(commands, desired.table.services)
+                await self._writer.put(commands, desired.table.services)
         except RefusedError as refused:
             return refused
         self._mirror.services = dict(desired.table.services)
@@ -363,22 +284,7 @@ class Reconciler:
 
     def _is_drift(self, commands: Sequence[Command]) -> bool:
         """Whether others made *commands* necessary."""
-        return bool(commands) and self._settled and not self._guard.is_news
-
-    async def watch_drains(self) -> None:
-        """Look at the connections of draining servers as long as there are any, until cancelled."""
-        while True:
-            await asyncio.sleep(_DRAIN_POLL)
-            present, waiting = self._mirror.services, self._court.draining()
-            if present is None or not waiting:
-                continue
-            present = {key: present[key] for key in waiting if key in present}
-            try:
-                counted = await self._mirror.statistics(present.keys())
-            except KernelError as error:
-                self.lost(error)
-                continue
-            self.touch(self._court.count(counted, present))
+        return bool(commands) and self._writer.settled and not self._guard.is_news
 
 
 def _part_of(actual: Table, ours: Owned) -> Table:
