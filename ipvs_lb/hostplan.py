@@ -17,7 +17,7 @@ from ipaddress import IPv4Network, IPv6Network, ip_network
 from typing import assert_never
 
 from ipvs_lb.errors import HostError
-from ipvs_lb.firewall import access_rules
+from ipvs_lb.firewall import access_rules, guarded_vips, opened_services
 from ipvs_lb.model.checks import DnsCheck, UdpCheck, Via
 from ipvs_lb.model.config import Config, DeclaredServer, DeclaredService
 from ipvs_lb.model.desired import Desired, Owned, PlacedVip, SysctlNeed
@@ -106,13 +106,22 @@ def _subnet(own: InterfaceAddress) -> IPv4Network | IPv6Network:
 
 
 def firewall(config: Config, table: Table, state: HostState) -> Firewall:
-    """The rules that the services of *config* need: of *table* those with source NAT, restricted ones in any case."""
-    return Firewall(source_nat=source_nat_rules(config, table, state), access=access_rules(config))
+    """The rules that the services of *config* need: source NAT for those of *table*, all others in any case."""
+    guarded = guarded_vips(config)
+    return Firewall(
+        source_nat=source_nat_rules(config, table, state),
+        access=access_rules(config),
+        guarded=guarded,
+        opened=opened_services(config, guarded),
+    )
 
 
 def has_rules(config: Config) -> bool:
     """Whether *config* may need a firewall at all."""
-    return any(one.allow or one.source_nat is not SourceNat.OFF for one in config.services)
+    return any(
+        one.allow or one.source_nat is not SourceNat.OFF or any(vip.guard for vip in one.vips)
+        for one in config.services
+    )
 
 
 def source_nat_rules(config: Config, table: Table, state: HostState) -> frozenset[SourceNatRule]:

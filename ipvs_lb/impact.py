@@ -1,4 +1,4 @@
-"""What a change of the table does to people: connections on servers that go, clients that get another server.
+"""What a change does to people: connections on servers that go, clients that get another server, ports that close.
 
 Existing connections stay where they are while their server is in the table; what moves under a hashing scheduler
 is where a client's *next* connection goes. Shares are of all possible clients, evenly weighted.
@@ -6,7 +6,7 @@ is where a client's *next* connection goes. Shares are of all possible clients, 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Set
 from dataclasses import dataclass
 
 from ipvs_lb.hashing import (
@@ -18,7 +18,9 @@ from ipvs_lb.hashing import (
     source_slots,
 )
 from ipvs_lb.model.counters import ServerCounters
-from ipvs_lb.model.identity import AddressKey, ServerKey, ServiceKey
+from ipvs_lb.model.firewall import Firewall, in_order
+from ipvs_lb.model.host import InterfaceAddress
+from ipvs_lb.model.identity import AddressKey, IPAddress, ServerKey, ServiceKey
 from ipvs_lb.model.settings import HASHING_SCHEDULERS, SCHEDULER_FLAGS, SchedulerFlags, Service
 from ipvs_lb.model.table import Statistics, Table, VirtualService
 
@@ -59,6 +61,27 @@ class Impact:
     leaving: tuple[Leaving, ...] = ()
     moved: Moved | None = None
     unserved: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Closing:
+    """An address of the gateway on which nothing but services answers from now on; `is_own`: it is no VIP of ours."""
+
+    address: IPAddress
+    is_own: bool
+
+
+def closings(
+    before: Firewall,
+    after: Firewall,
+    present: Set[InterfaceAddress],
+    ours: Set[InterfaceAddress],
+) -> tuple[Closing, ...]:
+    """The addresses, of those *present*, that become guarded; *ours* were put there as VIPs."""
+    there = {place.address for place in present}
+    own = {place.address for place in present - ours}
+    closed = (after.guarded - before.guarded) & there
+    return tuple(Closing(address, address in own) for address in in_order(closed))
 
 
 def impacts(before: Table, after: Table, statistics: Statistics) -> tuple[Impact, ...]:

@@ -28,7 +28,7 @@ PORT = 8000
 INTERVAL, TIMEOUT, RISE, FALL = 0.5, 0.4, 2, 2
 OUT = FALL * INTERVAL + TIMEOUT
 IN = RISE * INTERVAL + TIMEOUT
-SLACK = 6.0
+SLACK = 20.0
 """Seconds that a guest kernel on a busy machine may add to what a healthy machine takes."""
 HTTP = {
     "type": "http",

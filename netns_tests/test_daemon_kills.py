@@ -23,7 +23,8 @@ from netns_tests.witness import Look, Witness, service_key
 KILLS = 50
 OTHERS = range(9000, 9040)
 OTHER_SERVERS = ("10.0.0.51", "10.0.0.52")
-CHECK = {**HTTP, "interval": "200ms", "fast_interval": "200ms", "timeout": "190ms"}
+CHECK = {**HTTP, "interval": "500ms", "fast_interval": "500ms", "timeout": "490ms", "fall": 3}
+"""Who is healthy has a second and a half to answer, also while the machine has other things to do."""
 
 
 @pytest.fixture(scope="module")

@@ -154,7 +154,7 @@ def test_a_lost_quorum_takes_the_vip_away_and_a_regained_one_brings_it_back(
 
 def test_a_server_that_comes_back_has_its_weight_raised_step_by_step(daemon, backends, vip):
     heavy = [server(ONE, weight=40), server(TWO, weight=40)]
-    daemon.load(web(vip, *heavy, slow_start={"duration": "4s", "steps": 4}, scheduler="wrr"))
+    daemon.load(web(vip, *heavy, slow_start={"duration": "8s", "steps": 4}, scheduler="wrr"))
     daemon.becomes(vip, {ONE: 40, TWO: 40}, IN + SLACK)
     backends[1].close()
     daemon.becomes(vip, {ONE: 40}, OUT + SLACK)
@@ -167,7 +167,7 @@ def test_a_server_that_comes_back_has_its_weight_raised_step_by_step(daemon, bac
             rising.append(weight)
         return bool(weight == 40)
 
-    eventually(is_whole, IN + 4 + SLACK, "the whole weight")
+    eventually(is_whole, IN + 8 + SLACK, "the whole weight")
     assert rising == sorted(rising)
     assert rising[0] < 40
     assert set(rising) <= {1, 10, 20, 30, 40}

@@ -336,21 +336,21 @@ def test_a_clock_that_jumps_a_day_flaps_nothing_and_ends_no_order_early_or_late(
     daemon.becomes(vip, BOTH, IN + SLACK)
     last = told(daemon, "config.loaded")[-1]["number"]
     for jump in (DAY, -DAY):
-        daemon.order(TWO, "weight", weight=7, **{"for": 5})
-        daemon.becomes(vip, {ONE: 1, TWO: 7}, SLACK)
         ordered = time.monotonic()
+        daemon.order(TWO, "weight", weight=7, **{"for": 9})
+        daemon.becomes(vip, {ONE: 1, TWO: 7}, SLACK)
         with clock_moved(jump):
             time.sleep(2)
             assert daemon.weights(vip) == {ONE: 1, TWO: 7}
-            daemon.becomes(vip, BOTH, 5 + SLACK)
-            assert time.monotonic() - ordered > 3
+            daemon.becomes(vip, BOTH, 9 + SLACK)
+            assert time.monotonic() - ordered > 8
             eventually(partial(compared_since, daemon, compared(daemon)), SLACK, "it goes on")
         assert set(seen(bench.outsider, vip)) == {"server-1", "server-2"}
     events = [e for e in daemon.api.get("/v1/events")["events"] if e["number"] > last]
     assert not [e for e in events if e["name"] in {"server.down", "task.crashed", "drift.repaired"}]
     times = [event["at"] for event in events]
     assert times == sorted(times)
-    assert times[-1] - times[0] < 60
+    assert times[-1] - times[0] < DAY / 2
 
 
 def test_a_process_that_was_suspended_takes_no_server_for_dead(bench, daemon):
@@ -389,11 +389,12 @@ def unload_ipvs(balancer: Balancer) -> None:
     def is_out():
         rows = [row.split() for row in Path("/proc/modules").read_text().splitlines()]
         loaded = [row[0] for row in rows if row[0].startswith("ip_vs")]
-        for name in sorted(loaded, key=len, reverse=True):
-            subprocess.run(["rmmod", name], check=False, capture_output=True)
+        if loaded:
+            by_need = sorted(loaded, key=len, reverse=True)
+            subprocess.run(["rmmod", *by_need], check=False, capture_output=True)
         return not loaded
 
-    eventually(is_out, SLACK, f"ip_vs is out: {Path('/proc/modules').read_text()}")
+    eventually(is_out, 4 * SLACK, f"ip_vs is out: {Path('/proc/modules').read_text()}")
 
 
 @pytest.mark.usefixtures("guest")

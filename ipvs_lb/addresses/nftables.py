@@ -10,12 +10,14 @@ import shutil
 import subprocess
 
 from ipvs_lb.addresses import ruleset
+from ipvs_lb.addresses.expressions import FAMILIES
 from ipvs_lb.errors import HostError
 from ipvs_lb.model.firewall import Firewall
 
 _SECONDS = 30.0
 _SOURCE_NAT = "this kernel lacks nf_tables with NAT; without it say `source_nat: off`"
 _ALLOW = "this kernel lacks nf_tables, and without it nobody is kept out as `allow` asks for"
+_GUARD = "this kernel lacks nf_tables; without it say `guard_vips: no`, and `guard: no` on VIPs"
 
 
 def read() -> Firewall:
@@ -34,6 +36,8 @@ def read() -> Firewall:
     return Firewall(
         source_nat=frozenset(rule for table in tables for rule in table.source_nat),
         access=frozenset(rule for table in tables for rule in table.access),
+        guarded=frozenset(vip for table in tables for vip in table.guarded),
+        opened=frozenset(key for table in tables for key in table.opened),
     )
 
 
@@ -42,13 +46,22 @@ def replace(firewall: Firewall) -> None:
     program = _program()
     if program is None:
         if firewall:
-            what = "to allow some clients only" if firewall.access else "source NAT"
+            what, _ = _purpose(firewall)
             raise HostError(f"{what} needs the nft program", hint="apt install nftables")
         return
     families = _present(program) | ruleset.needed(firewall)
     if families:
         answer = _run(program, "-f", "-", script=ruleset.render(firewall, families))
-        _check(answer, "set firewall", _ALLOW if firewall.access else _SOURCE_NAT)
+        _check(answer, "set firewall", _purpose(firewall)[1])
+
+
+def _purpose(firewall: Firewall) -> tuple[str, str]:
+    """What *firewall* is for, above all, and what a kernel that lacks it means."""
+    if firewall.access:
+        return "to allow some clients only", _ALLOW
+    if firewall.guarded:
+        return "a guard of VIPs", _GUARD
+    return "source NAT", _SOURCE_NAT
 
 
 def _program() -> str | None:
@@ -67,7 +80,7 @@ def _present(program: str) -> set[str]:
         ours = {table["family"] for table in tables if table["name"] == ruleset.TABLE}
     except ruleset.STRANGE as error:
         raise HostError("nft lists its tables in a form that is not known") from error
-    return ours & ruleset.FAMILIES.keys()
+    return ours & FAMILIES.keys()
 
 
 def _check(answer: subprocess.CompletedProcess[str], action: str, hint: str = "") -> None:

@@ -4,6 +4,7 @@
     set allowed_N, chain allowed_N      those networks, and that everyone else is dropped
     chain input                         looks every packet up in the maps, in the order in which IPVS does
     chain postrouting                   source NAT
+    and the guard of VIPs               (vip_guard.py), to which the input chain leads what is for none of those
 
 The input hook at priority 90 is the last place before IPVS, which is at 98 and 99 there (ip_vs_core.c, ip_vs_ops4):
 fragments are put together, marks are set and addresses translated, so that nothing gets by in disguise. What is only
@@ -14,38 +15,41 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from ipaddress import ip_address, ip_network, summarize_address_range
 from typing import Any
 
-from ipvs_lb.model.firewall import EVERYONE, AccessRule, Firewall, SourceNatRule, canonical
-from ipvs_lb.model.identity import (
-    NO_PORT,
-    AddressKey,
-    Family,
-    FwmarkKey,
-    IPProtocol,
-    Port,
-    ServiceKey,
-    family_of,
+from ipvs_lb.addresses import vip_guard
+from ipvs_lb.addresses.expressions import (
+    ADDRESS,
+    FAMILIES,
+    Entries,
+    addressed_service,
+    element,
+    marked_service,
+    match,
+    meta,
+    payload,
+    several,
 )
+from ipvs_lb.model.firewall import EVERYONE, AccessRule, Firewall, SourceNatRule, canonical
+from ipvs_lb.model.identity import FwmarkKey, ServiceKey, family_of
 
 TABLE = "ipvs_lb"
-FAMILIES = {"ip": Family.IPV4, "ip6": Family.IPV6}
 STRANGE = (AttributeError, KeyError, TypeError, ValueError)
 """What reading JSON of another shape than expected raises."""
 
-_ADDRESS = {"ip": "ipv4_addr", "ip6": "ipv6_addr"}
 _MARKS, _SERVICES, _HOSTS = "marks", "services", "addresses"
 _MAPS = (_MARKS, _SERVICES, _HOSTS)  # in the order of ip_vs_ctl.c, ip_vs_service_find()
 _POSTROUTING = {"type": "nat", "hook": "postrouting", "prio": 100, "policy": "accept"}
 _INPUT = {"type": "filter", "hook": "input", "prio": 90, "policy": "accept"}
-_PROTOCOLS: Mapping[object, IPProtocol] = {
-    name: protocol for protocol in IPProtocol for name in (str(protocol), int(protocol))
+_HOOKS: Mapping[str, Mapping[str, Any]] = {
+    "postrouting": _POSTROUTING,
+    "input": _INPUT,
+    "output": vip_guard.OUTPUT,
 }
 
-Entries = dict[str, list[dict[str, Any]]]
 Group = tuple[str, ...]
 
 
@@ -62,6 +66,7 @@ def render(firewall: Firewall, families: Iterable[str]) -> str:
         own = _part(firewall, family)
         if own:
             lines += [f"table {family} {TABLE} {{", *_access(own, family)]
+            lines += [*vip_guard.script(own, family), *_input(own, family)]
             lines += [*_source_nat(own, family), "}"]
     return "\n".join(lines) + "\n"
 
@@ -71,6 +76,8 @@ def _part(firewall: Firewall, family: str) -> Firewall:
     return Firewall(
         source_nat=frozenset(rule for rule in firewall.source_nat if family_of(rule.vip) is ours),
         access=frozenset(rule for rule in firewall.access if rule.service.family is ours),
+        guarded=frozenset(vip for vip in firewall.guarded if family_of(vip) is ours),
+        opened=frozenset(service for service in firewall.opened if service.family is ours),
     )
 
 
@@ -87,16 +94,14 @@ def _source_nat(own: Firewall, family: str) -> Iterator[str]:
 
 def _access(own: Firewall, family: str) -> Iterator[str]:
     """What is named comes before what names it."""
-    if not own.access:
-        return
     groups: dict[Group, str] = {}
     elements: defaultdict[str, list[str]] = defaultdict(list)
     for rule in sorted(own.access, key=lambda rule: rule.service.order()):
-        place, element = _element(rule.service)
-        elements[place].append(f"{element} : {_verdict(rule, groups)}")
+        verdict = _verdict(rule, groups)
+        elements[_place(rule.service)].append(f"{element(rule.service)} : {verdict}")
     for networks, name in groups.items():
         yield f"  set {name} {{"
-        yield f"    type {_ADDRESS[family]}; flags interval;"
+        yield f"    type {ADDRESS[family]}; flags interval;"
         yield f"    elements = {{ {', '.join(networks)} }}"
         yield "  }"
         yield f"  chain {name} {{"
@@ -107,18 +112,25 @@ def _access(own: Firewall, family: str) -> Iterator[str]:
         yield f"    type {' . '.join(_types(place, family))} : verdict;"
         yield f"    elements = {{ {', '.join(elements[place])} }}"
         yield "  }"
+
+
+def _input(own: Firewall, family: str) -> Iterator[str]:
+    if not (own.access or own.guarded):
+        return
+    places = {_place(rule.service) for rule in own.access}
     yield "  chain input {"
     yield "    type filter hook input priority 90; policy accept;"
-    yield from (f"    {_lookup(place, family)}" for place in _MAPS if place in elements)
+    yield from (f"    {_lookup(place, family)}" for place in _MAPS if place in places)
+    if own.guarded:
+        yield f"    {vip_guard.lookup(family)}"
     yield "  }"
 
 
-def _element(service: ServiceKey) -> tuple[str, str]:
-    """The map of *service*, and its key there."""
+def _place(service: ServiceKey) -> str:
+    """The map of *service*."""
     if isinstance(service, FwmarkKey):
-        return _MARKS, str(service.mark)
-    host = f"{service.address} . {service.protocol:d}"
-    return (_SERVICES, f"{host} . {service.port}") if service.port else (_HOSTS, host)
+        return _MARKS
+    return _SERVICES if service.port else _HOSTS
 
 
 def _verdict(rule: AccessRule, groups: dict[Group, str]) -> str:
@@ -133,7 +145,7 @@ def _verdict(rule: AccessRule, groups: dict[Group, str]) -> str:
 def _types(place: str, family: str) -> list[str]:
     if place == _MARKS:
         return ["mark"]
-    host = [_ADDRESS[family], "inet_proto"]
+    host = [ADDRESS[family], "inet_proto"]
     return [*host, "inet_service"] if place == _SERVICES else host
 
 
@@ -168,7 +180,11 @@ def parse(listing: str) -> Firewall:
 
 def _firewall(found: Entries, family: str) -> Firewall:
     """Raises one of `STRANGE` for all that is not as `render` writes it."""
-    sets = {entry["name"]: _networks(entry, family) for entry in found["set"]}
+    guards = [entry for entry in found["set"] if vip_guard.is_ours(entry["name"])]
+    guarded, opened = vip_guard.parse(guards, family)
+    sets = {
+        entry["name"]: _networks(entry, family) for entry in found["set"] if entry not in guards
+    }
     maps = {entry["name"]: entry for entry in found["map"]}
     places = [place for place in _MAPS if place in maps]
     rules: defaultdict[str, list[Any]] = defaultdict(list)
@@ -176,12 +192,16 @@ def _firewall(found: Entries, family: str) -> Firewall:
         rules[entry["chain"]].append(entry["expr"])
     source_nat = rules.pop("postrouting", [])
     expected = {name: [_others_expression(name, family)] for name in sets}
-    if places:
+    if places or guarded:
         expected["input"] = [_lookup_expression(place, family) for place in places]
-    if rules != expected or len(places) != len(maps):
+    if guarded:
+        expected["input"].append(vip_guard.lookup_expression(family))
+    if all(rules != expected | more for more in vip_guard.chains(guards, family)):
+        raise ValueError(TABLE)
+    if len(places) != len(maps):
         raise ValueError(TABLE)
     for entry in found["chain"]:
-        _check_chain(entry, sets)
+        _check_chain(entry, {*sets, vip_guard.CHAIN} if guarded else sets)
     return Firewall(
         source_nat=frozenset(_source_nat_rule(expression, family) for expression in source_nat),
         access=frozenset(
@@ -189,18 +209,19 @@ def _firewall(found: Entries, family: str) -> Firewall:
             for place in places
             for key, verdict in _elements(maps[place], place, family)
         ),
+        guarded=guarded,
+        opened=opened,
     )
 
 
-def _check_chain(entry: Mapping[str, Any], sets: Mapping[str, Group]) -> None:
-    hooks = {"postrouting": _POSTROUTING, "input": _INPUT}
-    wanted = {} if entry["name"] in sets else hooks[entry["name"]]
+def _check_chain(entry: Mapping[str, Any], unhooked: Collection[str]) -> None:
+    wanted = {} if entry["name"] in unhooked else _HOOKS[entry["name"]]
     if {key: entry[key] for key in entry.keys() & _INPUT.keys()} != wanted:
         raise ValueError(entry["name"])
 
 
 def _networks(entry: Mapping[str, Any], family: str) -> Group:
-    if (entry["type"], entry["flags"]) != (_ADDRESS[family], ["interval"]):
+    if (entry["type"], [*several(entry["flags"])]) != (ADDRESS[family], ["interval"]):
         raise ValueError(entry["name"])
     return canonical(text for element in entry["elem"] for text in _texts(element))
 
@@ -224,23 +245,16 @@ def _network(right: str | dict[str, Any]) -> str:
 def _elements(
     entry: Mapping[str, Any], place: str, family: str
 ) -> Iterable[tuple[Any, dict[str, Any]]]:
-    if entry["map"] != "verdict" or [*_several(entry["type"])] != _types(place, family):
+    if entry["map"] != "verdict" or [*several(entry["type"])] != _types(place, family):
         raise ValueError(place)
     elements: list[tuple[Any, dict[str, Any]]] = entry["elem"]
     return elements
 
 
-def _several(types: str | Sequence[str]) -> Sequence[str]:
-    return [types] if isinstance(types, str) else types
-
-
 def _service(place: str, key: Any, family: str) -> ServiceKey:
     if place == _MARKS:
-        return FwmarkKey(int(key), FAMILIES[family])
-    address, protocol, *port = key["concat"]
-    return AddressKey(
-        _PROTOCOLS[protocol], ip_address(address), Port(int(port[0])) if port else NO_PORT
-    )
+        return marked_service(key, family)
+    return addressed_service(key)
 
 
 def _meaning(verdict: dict[str, Any], sets: Mapping[str, Group], family: str) -> Group:
@@ -256,7 +270,7 @@ def _source_nat_rule(expression: Sequence[Any], family: str) -> SourceNatRule:
     to, source, verdict = expression
     if to["match"]["left"] != {"ct": {"key": f"{family} daddr", "dir": "original"}}:
         raise ValueError(to)
-    if source["match"]["left"] != _payload(family, "saddr"):
+    if source["match"]["left"] != payload(family, "saddr"):
         raise ValueError(source)
     if verdict != {"masquerade": None} or {to["match"]["op"], source["match"]["op"]} != {"=="}:
         raise ValueError(verdict)
@@ -264,17 +278,13 @@ def _source_nat_rule(expression: Sequence[Any], family: str) -> SourceNatRule:
 
 
 def _others_expression(name: str, family: str) -> list[Any]:
-    source = _payload(family, "saddr")
-    return [{"match": {"op": "!=", "left": source, "right": f"@{name}"}}, {"drop": None}]
+    source = payload(family, "saddr")
+    return [match(source, f"@{name}", "!="), {"drop": None}]
 
 
 def _lookup_expression(place: str, family: str) -> list[Any]:
-    key: dict[str, Any] = {"meta": {"key": "mark"}}
+    key = meta("mark")
     if place != _MARKS:
-        parts = [_payload(family, "daddr"), {"meta": {"key": "l4proto"}}, _payload("th", "dport")]
+        parts = [payload(family, "daddr"), meta("l4proto"), payload("th", "dport")]
         key = {"concat": parts if place == _SERVICES else parts[:2]}
     return [{"vmap": {"key": key, "data": f"@{place}"}}]
-
-
-def _payload(protocol: str, name: str) -> dict[str, Any]:
-    return {"payload": {"protocol": protocol, "field": name}}

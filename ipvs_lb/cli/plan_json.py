@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ipvs_lb.cli.steps import Step, steps
-from ipvs_lb.impact import Impact, Moved, impacts
+from ipvs_lb.impact import Closing, Impact, Moved, closings, impacts
 from ipvs_lb.model.host import AddAddress, RemoveAddress, SetFirewall, SetSysctl
 from ipvs_lb.serial import JSON, command_to_json, host_command_to_json, sysctl_to_json
 
@@ -24,9 +24,21 @@ def plan_to_json(change: Change) -> dict[str, JSON]:
         "changes": not change.is_empty,
         "steps": [_step_to_json(step) for step in steps(change)],
         "impact": [_impact_to_json(effect) for effect in effects],
+        "closings": [
+            {"address": str(closing.address), "own": closing.is_own}
+            for closing in closings_of(change)
+        ],
         "missing_sysctls": [_missing_to_json(need) for need in change.missing_sysctls],
         "foreign_services": [str(key) for key in change.foreign.services],
     }
+
+
+def closings_of(change: Change) -> tuple[Closing, ...]:
+    """The addresses on which the gateway's own ports stop answering by *change*."""
+    state = change.host_state
+    return closings(
+        state.firewall, change.desired.firewall, state.addresses, change.owned.addresses
+    )
 
 
 def sysctl_command(need: SysctlNeed) -> str:

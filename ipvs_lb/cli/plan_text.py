@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ipvs_lb.cli.plan_json import sysctl_command
+from ipvs_lb.cli.plan_json import closings_of, sysctl_command
 from ipvs_lb.cli.steps import SERVICE_COMMANDS, Step, service_of, steps
 from ipvs_lb.cli.words import field_name, field_value, plural, server_words, service_words
 from ipvs_lb.commands import (
@@ -23,7 +23,7 @@ from ipvs_lb.commands import (
     StartDaemon,
     StopDaemon,
 )
-from ipvs_lb.impact import Impact, Moved, impacts
+from ipvs_lb.impact import Closing, Impact, Moved, impacts
 from ipvs_lb.model.host import AddAddress, RemoveAddress, SetFirewall
 from ipvs_lb.model.identity import ServiceKey
 
@@ -54,8 +54,7 @@ def plan_lines(change: Change, *, everything: bool = False) -> Iterator[str]:
         yield from (f"  {_marked(step)}" for step in others[:limit])
     if limit is not None and len(others) > limit:
         yield f"  ... and {len(others) - limit} more changes (all with --verbose)"
-    effects = impacts(change.before, change.desired.table, change.statistics or {})
-    yield from _impact_lines(effects, limit)
+    yield from _impact_lines(change, limit)
     yield from ("", _summary(change))
 
 
@@ -127,12 +126,29 @@ def _words(step: Step) -> str:
             return ""
 
 
-def _impact_lines(effects: tuple[Impact, ...], limit: int | None) -> Iterator[str]:
-    told = [(impact.key, sentences) for impact in effects if (sentences := [*_sentences(impact)])]
-    if not effects:
+def _impact_lines(change: Change, limit: int | None) -> Iterator[str]:
+    effects = impacts(change.before, change.desired.table, change.statistics or {})
+    closed = closings_of(change)
+    if not effects and not closed:
         return
     yield ""
     yield "What people will notice:"
+    yield from (f"  {closing.address}: {_closing_words(closing)}" for closing in closed[:limit])
+    if limit is not None and len(closed) > limit:
+        yield f"  ... on {len(closed) - limit} more addresses (all with --verbose)"
+    if effects:
+        yield from _effect_lines(effects, limit)
+
+
+def _closing_words(closing: Closing) -> str:
+    what = "the gateway's own ports get no new connections here any more"
+    if not closing.is_own:
+        return what
+    return click.style(f"{what}, ssh among them; it is no VIP that was put here", fg="red")
+
+
+def _effect_lines(effects: tuple[Impact, ...], limit: int | None) -> Iterator[str]:
+    told = [(impact.key, sentences) for impact in effects if (sentences := [*_sentences(impact)])]
     for key, sentences in told[:limit]:
         yield from (f"  {key}: {sentence}" for sentence in sentences)
     if limit is not None and len(told) > limit:

@@ -70,9 +70,7 @@ def put_together(
     documents: Sequence[Document], services: Iterable[WrittenService | None], problems: Problems
 ) -> Config:
     """The configuration that *documents* declare beside *services*, which are all there are in them."""
-    root = documents[0].header if documents else None
-    if not isinstance(root, RootForm):
-        root = RootForm(version=1)
+    root = _root(documents)
     seen = _Seen()
     written = list(_accepted(services, seen, problems))
     settings = _daemon_settings(root.daemon)
@@ -88,6 +86,12 @@ def put_together(
         metrics=_metrics(root, documents, Config(api=api, octavia=octavia), problems),
         hooks=_hooks(root, documents, seen, problems),
     )
+
+
+def _root(documents: Sequence[Document]) -> RootForm:
+    """What the first document says; if that cannot be told, nothing."""
+    header = documents[0].header if documents else None
+    return header if isinstance(header, RootForm) else RootForm(version=1)
 
 
 def _accepted(
@@ -118,7 +122,7 @@ def ground(documents: Sequence[Document], problems: Problems) -> Context:
     if documents:
         spot = documents[0].spot.at("defaults", "service")
         checks = checks_of(own, spot, nested.health_check, problems)
-    return Context(own, checks or (), nested, {})
+    return Context(own, checks or (), nested, {}, _root(documents).guard_vips)
 
 
 def _defaults(document: Document, problems: Problems) -> dict[str, dict[str, object]]:
@@ -252,7 +256,8 @@ def _octavia(
     networks = networks_of(root.networks, spot.at("networks"), problems)
     if root.octavia is None:
         return None
-    return octavia_settings(root.octavia, networks, api, spot.at("octavia"), problems)
+    settings = octavia_settings(root.octavia, networks, api, spot.at("octavia"), problems)
+    return replace(settings, guard_vips=root.guard_vips)
 
 
 def _metrics(

@@ -21,6 +21,7 @@ from ipvs_lb.config.kinds import (
     Encapsulation,
     ForwardingMethod,
     Interface,
+    MaybeBoolean,
     MaybeEngine,
     MaybeFamily,
     MaybeForwarding,
@@ -93,6 +94,10 @@ class VipForm(Form):
     managed: Boolean = Field(
         default=True,
         description="Add and remove the address; `no` if someone else, a routing daemon say, owns it.",
+    )
+    guard: MaybeBoolean = Field(
+        default=None,
+        description="Nothing but services answers on it, of the gateway's own ports none. Default: `guard_vips`.",
     )
 
 
@@ -419,4 +424,9 @@ class RootForm(IncludedForm):
     manage_sysctls: Boolean = Field(
         default=False,
         description="Set kernel parameters the configuration needs; else they are only named.",
+    )
+    guard_vips: Boolean = Field(
+        default=False,
+        description="On VIPs nothing but services answers: what listens on the gateway itself does not. Those of the "
+        "compatible API are among them.",
     )

@@ -77,6 +77,7 @@ _BOOLEANS: list[dict[str, object]] = [
 ]
 _BOOLEAN_JSON = {"anyOf": _BOOLEANS}
 Boolean = Annotated[bool, Scalar(values.boolean, "yes or no", _BOOLEAN_JSON)]
+MaybeBoolean = Annotated[bool | None, Scalar(values.boolean, "yes or no", _BOOLEAN_JSON)]
 _PORT = Scalar(values.port, "port 1..65535", number_json(1, 65535))
 MaybePort = Annotated[Port | None, _PORT]
 _PORTS_JSON = {

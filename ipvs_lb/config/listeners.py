@@ -46,10 +46,15 @@ class Listeners:
         return frozenset(key.family for key in self.keys)
 
 
-def listeners(form: ServiceForm, raw: Block, spot: Spot, problems: Problems) -> Listeners:
-    """What the service answers on; everything that does not go together is a problem."""
+def listeners(
+    form: ServiceForm, raw: Block, spot: Spot, problems: Problems, *, guard_vips: bool
+) -> Listeners:
+    """What the service answers on; everything that does not go together is a problem.
+
+    *guard_vips* holds for VIPs that do not say themselves whether they are guarded.
+    """
     _exclude(raw, "vip", "vips", spot, problems)
-    vips = tuple(_vips(form, spot, problems))
+    vips = tuple(_vips(form, spot, problems, guard_vips=guard_vips))
     if "fwmark" in raw:
         return Listeners(vips, _marked(form, raw, vips, spot, problems))
     if "family" in raw:
@@ -71,7 +76,9 @@ def _exclude(raw: Block, one: str, other: str, spot: Spot, problems: Problems) -
         spot.at(other).note(problems, f"either {one} or {other}, not both", at_key=True)
 
 
-def _vips(form: ServiceForm, spot: Spot, problems: Problems) -> Iterator[WrittenVip]:
+def _vips(
+    form: ServiceForm, spot: Spot, problems: Problems, *, guard_vips: bool
+) -> Iterator[WrittenVip]:
     written = [(form.vip, spot.at("vip"))] if form.vip else []
     written += [(vip, spot.at("vips", index)) for index, vip in enumerate(form.vips)]
     seen: dict[IPAddress, Spot] = {}
@@ -81,10 +88,11 @@ def _vips(form: ServiceForm, spot: Spot, problems: Problems) -> Iterator[Written
             where.note(problems, f"address {vip.address} is already given at {first}")
             continue
         seen[vip.address] = where
-        yield WrittenVip(_vip(vip, where, problems), where, vip.model_fields_set == {"address"})
+        parsed = _vip(vip, where, problems, guard_vips=guard_vips)
+        yield WrittenVip(parsed, where, vip.model_fields_set == {"address"})
 
 
-def _vip(form: VipForm, spot: Spot, problems: Problems) -> Vip:
+def _vip(form: VipForm, spot: Spot, problems: Problems, *, guard_vips: bool) -> Vip:
     if form.prefix is not None and form.prefix > form.address.max_prefixlen:
         spot.at("prefix").note(
             problems, f"an IPv4 prefix has at most {_IPV4_BITS} bits, found {form.prefix}"
@@ -95,6 +103,7 @@ def _vip(form: VipForm, spot: Spot, problems: Problems) -> Vip:
         prefix_length=form.prefix,
         announce=form.announce,
         managed=form.managed,
+        guard=guard_vips if form.guard is None else form.guard,
     )
 
 

@@ -60,12 +60,13 @@ class Pool:
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """What a service can refer to: defaults as they are written, and pools."""
+    """What a service can refer to: defaults as they are written, pools, and whether VIPs are guarded."""
 
     service: Mapping[str, object]
     checks: tuple[HealthCheck, ...]
     nested: Defaults
     pools: Mapping[str, Pool]
+    guard_vips: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +90,7 @@ def service(raw: Block, spot: Spot, context: Context, problems: Problems) -> Wri
     if filled is None:
         return None
     form = filled.form
-    answers = listeners(form, raw, spot, problems)
+    answers = listeners(form, raw, spot, problems, guard_vips=context.guard_vips)
     if own is None:
         pool = _pool(filled, spot, context, problems)
     else:

@@ -18,6 +18,7 @@ from ipvs_lb.engine.aside import Aside
 from ipvs_lb.engine.control import Outcome, Snapshot
 from ipvs_lb.engine.court import Court
 from ipvs_lb.engine.detours import Detours
+from ipvs_lb.engine.drains import Drains
 from ipvs_lb.engine.groups import Group, Groups
 from ipvs_lb.engine.mirror import Mirror
 from ipvs_lb.engine.monitors import Monitors
@@ -62,6 +63,9 @@ class Balancer:
         self._groups = Groups()
         self._reloading = asyncio.Lock()
         self._reconciler = Reconciler(parts, self._court, self._mirror, self._tell)
+        self._drains = Drains(
+            self._court, self._mirror, touch=self._reconciler.touch, lost=self._reconciler.lost
+        )
         self._aside = Aside(parts.threads)
 
     # what a face can ask and order
@@ -89,11 +93,12 @@ class Balancer:
         )
 
     def _activity(self) -> Activity:
+        kernel, host = self._reconciler.failures
         return Activity(
             probes=self._monitors.activity(),
             comparisons=self._reconciler.comparisons.so_far(),
-            kernel_failures=self._reconciler.kernel_failures,
-            host_failures=self._reconciler.host_failures,
+            kernel_failures=kernel,
+            host_failures=host,
         )
 
     @property
@@ -202,7 +207,7 @@ class Balancer:
                 for name, work in (
                     ("monitors", self._monitors.run),
                     ("notebook", self._notebook.run),
-                    ("drains", self._reconciler.watch_drains),
+                    ("drains", self._drains.watch),
                     ("links", self._reconciler.surroundings.listen),
                     ("announcements", self._reconciler.surroundings.react),
                     ("reconciler", self._reconciler.follow),

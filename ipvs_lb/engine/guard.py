@@ -3,7 +3,8 @@
 Rules kept here:
 1. A service whose clients are restricted is out of the kernel while nothing of ours restricts them there, and no
    firewall can be set; what has another restriction keeps that and its service.
-2. What others did to our rules is told, and always repaired: to leave it so would open what is closed.
+2. A VIP that is to be guarded comes and stays also while no firewall can be set, which is told: its services serve.
+3. What others did to our rules is told, and always repaired: to leave it so would open what is closed.
 """
 
 from __future__ import annotations
@@ -16,11 +17,11 @@ from ipvs_lb.engine.news import Story
 from ipvs_lb.errors import HostError
 from ipvs_lb.events import Level
 from ipvs_lb.model.desired import Desired
-from ipvs_lb.model.firewall import Firewall
+from ipvs_lb.model.firewall import Firewall, in_order
 from ipvs_lb.model.host import SetFirewall
-from ipvs_lb.model.identity import ServiceKey
+from ipvs_lb.model.identity import IPAddress, ServiceKey
 
-_SHOWN = 5  # services named in a sentence
+_SHOWN = 5  # services, or addresses, named in a sentence
 
 Change = Callable[[Sequence[SetFirewall]], Awaitable[HostError | None]]
 """Carries out steps; what hindered that."""
@@ -52,13 +53,14 @@ class Guard:
         self._in_force = first[0].firewall if first and not trouble else present
         before = self.withheld
         self.withheld = (
-            firewall.unguarded(present, desired.firewall) if trouble else frozenset()
+            firewall.unrestricted(present, desired.firewall) if trouble else frozenset()
         ) & desired.table.services.keys()
         self.is_news = self.withheld != before
         if trouble is None:
             return desired, None
         self._last = ()
-        return self._without_withheld(desired), self._explained(trouble)
+        exposed = desired.firewall.guarded - present.guarded
+        return self._without_withheld(desired), self._explained(trouble, exposed)
 
     async def release(self) -> HostError | None:
         """Drop the restrictions of services that are gone from the table."""
@@ -72,12 +74,19 @@ class Guard:
         services = {key: value for key, value in present.items() if key not in self.withheld}
         return replace(desired, table=replace(desired.table, services=services))
 
-    def _explained(self, trouble: HostError) -> HostError:
-        if not self.withheld:
-            return trouble
-        keys = sorted(self.withheld, key=lambda key: key.order())
-        shown = ", ".join(map(str, keys[:_SHOWN]))
-        more = f" and {len(keys) - _SHOWN} more" if len(keys) > _SHOWN else ""
-        return HostError(
-            f"{trouble}; kept out, since anybody would get in: {shown}{more}", hint=trouble.hint
-        )
+    def _explained(self, trouble: HostError, exposed: frozenset[IPAddress]) -> HostError:
+        consequences = [str(trouble)]
+        if self.withheld:
+            keys = sorted(self.withheld, key=lambda key: key.order())
+            consequences.append(f"kept out, since anybody would get in: {_some(keys)}")
+        if exposed:
+            vips = _some(in_order(exposed))
+            consequences.append(
+                f"every port of this gateway answers, not services alone, on {vips}"
+            )
+        return HostError("; ".join(consequences), hint=trouble.hint)
+
+
+def _some(names: Sequence[object]) -> str:
+    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
+    return ", ".join(map(str, names[:_SHOWN])) + more

@@ -89,7 +89,8 @@ class OctaviaSettings:
     """Where the Octavia-compatible API listens, and for whom.
 
     Files are paths: `users` has names, password hashes and roles, `token_file` a token that may do everything.
-    `limits`: how many objects of a kind a project may have. Seconds: `token_lifetime`.
+    `limits`: how many objects of a kind a project may have. Seconds: `token_lifetime`. `guard_vips`: nothing but
+    listeners answers on the addresses of load balancers.
     """
 
     listener: OctaviaListener
@@ -102,6 +103,7 @@ class OctaviaSettings:
     source_nat: SourceNat = SourceNat.OFF
     limits: Mapping[str, int] = field(default_factory=dict)
     networks: tuple[Network, ...] = ()
+    guard_vips: bool = False
 
     @property
     def identification(self) -> Identification:

@@ -1,4 +1,6 @@
-"""Our rules in the kernel's packet filter: who gets to a virtual service, and whose source is translated."""
+"""Our rules in the kernel's packet filter: who gets to a virtual service, whose source is translated, and what
+answers on a VIP besides services.
+"""
 
 from __future__ import annotations
 
@@ -64,13 +66,19 @@ class AccessRule:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Firewall:
-    """All of our rules, which are in force as a whole; at most one access rule for each service."""
+    """All of our rules, which are in force as a whole; at most one access rule for each service.
+
+    On a `guarded` address nothing that listens on the gateway answers others, but for ICMP: packets for services get
+    in, those of its addresses and those told by mark (`opened`), and what answers the gateway itself.
+    """
 
     source_nat: frozenset[SourceNatRule] = frozenset()
     access: frozenset[AccessRule] = frozenset()
+    guarded: frozenset[IPAddress] = frozenset()
+    opened: frozenset[ServiceKey] = frozenset()
 
     def __bool__(self) -> bool:
-        return bool(self.source_nat or self.access)
+        return bool(self.source_nat or self.access or self.guarded)
 
     def __str__(self) -> str:
         access = sorted(self.access, key=lambda rule: rule.service.order())
@@ -78,8 +86,21 @@ class Firewall:
         parts = (
             _some(map(str, access), "; "),
             "source NAT " + _some(map(str, source_nat)) if source_nat else "",
+            self._guard_words(),
         )
         return "; ".join(filter(None, parts))
+
+    def _guard_words(self) -> str:
+        if not self.guarded:
+            return ""
+        opened = sorted(self.opened, key=lambda key: key.order())
+        what = f"nothing but {_some(map(str, opened))}" if opened else "nothing"
+        return f"on {_some(map(str, in_order(self.guarded)))} {what} answers"
+
+
+def in_order(addresses: Iterable[IPAddress]) -> list[IPAddress]:
+    """*addresses* of both families, sorted."""
+    return sorted(addresses, key=lambda address: (address.version, int(address)))
 
 
 def _some(names: Iterable[str], separator: str = ", ") -> str:

@@ -24,7 +24,8 @@ class Vip:
 
     `interface` None: the one whose subnet contains the address, else `lo`. `prefix_length` None: 32 or 128.
     Not `managed`: someone else (a routing daemon, say) owns the address; it is neither added nor removed.
-    `announce`: gratuitous ARP or unsolicited neighbour advertisements are sent when it is added.
+    `announce`: gratuitous ARP or unsolicited neighbour advertisements are sent when it is added. `guard`: nothing that
+    listens on the gateway itself answers on it.
     """
 
     address: IPAddress
@@ -32,6 +33,7 @@ class Vip:
     prefix_length: int | None = None
     announce: bool = True
     managed: bool = True
+    guard: bool = False
 
 
 @dataclass(frozen=True, slots=True, order=False)

@@ -126,8 +126,8 @@ def _invalid_server(command: AddServer | EditServer, server: Server) -> str:
         return "a server of the other address family cannot be used while a sync daemon runs"
     # inet_addr_type() finds no address unicast in a network namespace that has none of its own
     return (
-        "ip route show table local: a broadcast address of one of its networks is no server; "
-        "ip link set lo up: a network namespace without any address takes no servers"
+        "ip link set lo up: a network namespace without any address takes no servers; "
+        "ip route show table local: a broadcast address of one of its networks is none, either"
     )
 
 

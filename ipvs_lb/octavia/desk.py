@@ -63,7 +63,7 @@ class Desk:
 
     def __init__(self, settings: OctaviaSettings, stored: storage.Stored, outside: Outside) -> None:
         self.settings = settings
-        self.networks = Networks(settings.networks)
+        self.networks = _networks(settings)
         self.catalogue = Catalogue(stored.objects)
         self.floating = {one.id: one for one in stored.floating}
         self.quotas = stored.quotas
@@ -80,7 +80,7 @@ class Desk:
     def adopt(self, settings: OctaviaSettings) -> None:
         """Work by *settings* from now on."""
         self.settings = settings
-        self.networks = Networks(settings.networks)
+        self.networks = _networks(settings)
 
     def taken(self) -> set[IPAddress]:
         """Every address that is given out."""
@@ -219,7 +219,7 @@ class Desk:
         self, load_balancer: str, settings: OctaviaSettings
     ) -> tuple[DeclaredService, ...]:
         tree = self.catalogue.tree(load_balancer)
-        vips = answering(tree, self.floating.values(), Networks(settings.networks))
+        vips = answering(tree, self.floating.values(), _networks(settings))
         return declared(tree, vips, source_nat=settings.source_nat)
 
     def _freed(self, load_balancer: str, change: Change) -> dict[str, str | None]:
@@ -234,3 +234,7 @@ class Desk:
                 self._put_floating(one.id, loose)
                 texts |= storage.floating_text(one.id, loose)
         return texts
+
+
+def _networks(settings: OctaviaSettings) -> Networks:
+    return Networks(settings.networks, guard_vips=settings.guard_vips)

@@ -33,9 +33,10 @@ class HeldVip:
 
 
 class Networks:
-    """Networks and subnets as they are configured, by identifier."""
+    """Networks and subnets as they are configured, by identifier; *guard_vips*: what the model is told of VIPs."""
 
-    def __init__(self, networks: Iterable[Network]) -> None:
+    def __init__(self, networks: Iterable[Network], *, guard_vips: bool = False) -> None:
+        self._guard_vips = guard_vips
         self.networks = {network.id: network for network in networks}
         self.subnets = {
             subnet.id: subnet for network in self.networks.values() for subnet in network.subnets
@@ -49,7 +50,8 @@ class Networks:
     def vip(self, where: IPAddress) -> Vip:
         """*where* as the model declares it."""
         subnet = self.subnet_of(where)
-        return Vip(address=where, interface=None if subnet is None else subnet.interface)
+        interface = None if subnet is None else subnet.interface
+        return Vip(address=where, interface=interface, guard=self._guard_vips)
 
 
 def ports(catalogue: Catalogue) -> Mapping[str, HeldVip]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from ipaddress import ip_network
 
 from ipvs_lb.model.desired import Desired, Generation, GenerationSummary, PlacedVip, SysctlNeed
-from ipvs_lb.model.firewall import AccessRule, Firewall, SourceNatRule, canonical
+from ipvs_lb.model.firewall import AccessRule, Firewall, SourceNatRule, canonical, in_order
 from ipvs_lb.model.host import InterfaceAddress
 from ipvs_lb.model.identity import parse_service_key
 from ipvs_lb.serial.reading import (
@@ -86,6 +86,8 @@ def desired_from_json(value: JSON) -> Desired:
         firewall=Firewall(
             source_nat=frozenset(field(source, "source_nat", array_of(_rule_from_json))),
             access=frozenset(default(source, "access", array_of(_access_from_json), list)),
+            guarded=frozenset(default(source, "guarded", array_of(address), list)),
+            opened=frozenset(default(source, "opened", array_of(parsed(parse_service_key)), list)),
         ),
         sysctls=tuple(field(source, "sysctls", array_of(_sysctl_from_json))),
         manage_sysctls=field(source, "manage_sysctls", flag),
@@ -113,6 +115,8 @@ def firewall_to_json(firewall: Firewall) -> dict[str, JSON]:
             {"service": str(rule.service), "networks": [*rule.networks]}
             for rule in sorted(firewall.access, key=lambda rule: rule.service.order())
         ],
+        "guarded": [str(address) for address in in_order(firewall.guarded)],
+        "opened": [str(key) for key in sorted(firewall.opened, key=lambda key: key.order())],
     }
 
 

@@ -16,6 +16,7 @@ TRANSLATED = Firewall(source_nat=frozenset({SourceNatRule(VIP, "10.0.0.0/24")}))
 RESTRICTED = Firewall(
     access=frozenset({AccessRule(AddressKey(IPProtocol.TCP, VIP, Port(80)), ("10.0.0.0/8",))})
 )
+GUARDED = Firewall(guarded=frozenset({VIP}))
 
 
 @pytest.fixture
@@ -44,7 +45,8 @@ def test_rules_that_may_not_be_looked_at_are_an_error(program):
 
 
 @pytest.mark.parametrize(
-    ("wanted", "hint"), [(TRANSLATED, "source_nat: off"), (RESTRICTED, "`allow`")]
+    ("wanted", "hint"),
+    [(TRANSLATED, "source_nat: off"), (RESTRICTED, "`allow`"), (GUARDED, "guard_vips: no")],
 )
 def test_a_kernel_that_refuses_the_rules_is_quoted(program, wanted, hint):
     program("echo 'Error: Could not process rule: Not supported' >&2; echo more >&2; exit 1")
@@ -54,7 +56,12 @@ def test_a_kernel_that_refuses_the_rules_is_quoted(program, wanted, hint):
 
 
 @pytest.mark.parametrize(
-    ("wanted", "what"), [(TRANSLATED, "source NAT"), (RESTRICTED, "to allow some clients only")]
+    ("wanted", "what"),
+    [
+        (TRANSLATED, "source NAT"),
+        (RESTRICTED, "to allow some clients only"),
+        (GUARDED, "a guard of VIPs"),
+    ],
 )
 def test_without_the_program_rules_are_refused_and_none_are_there(monkeypatch, wanted, what):
     monkeypatch.setattr(shutil, "which", lambda *_args, **_options: None)

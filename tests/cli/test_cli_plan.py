@@ -194,3 +194,23 @@ def test_colour_is_for_terminals_and_follows_no_color(
 ) -> None:
     result = box.run("plan", "-c", "lb.yaml", color=True, **variables)
     assert ("\x1b[" in result.output) is coloured
+
+
+def test_addresses_that_become_guarded_are_told_and_the_gateway_s_own_above_all(box: Box) -> None:
+    own = "  - {name: own, vip: 10.0.0.2, port: 8080, servers: [{address: 10.0.0.4}]}\n"
+    box.config(WEB + own)
+    assert box.run("apply", "-c", "lb.yaml").exit_code == 0
+    box.config(WEB.replace("version: 1\n", "version: 1\nguard_vips: yes\n") + own)
+    shown = box.run("plan", "-c", "lb.yaml").stdout
+    what = "the gateway's own ports get no new connections here any more"
+    assert (
+        "  ~ set firewall: on 10.0.0.2, 10.0.0.16 nothing but tcp/10.0.0.2:8080, tcp/10.0.0.16:80,"
+        " tcp/10.0.0.16:443 answers\n" in shown
+    )
+    assert f"  10.0.0.2: {what}, ssh among them; it is no VIP that was put here\n" in shown
+    assert f"  10.0.0.16: {what}\n" in shown
+    planned = json.loads(box.run("plan", "-c", "lb.yaml", "--output", "json").stdout)
+    assert planned["closings"] == [
+        {"address": "10.0.0.2", "own": True},
+        {"address": "10.0.0.16", "own": False},
+    ]

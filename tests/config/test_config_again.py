@@ -438,3 +438,11 @@ def read_alone(piece: Piece) -> tuple[object, int] | None:
     if problems.found or list(root) != ["services"] or not isinstance(items, Items):
         return None
     return (items[0], items.marks[0].line + piece.line) if len(items) == 1 else None
+
+
+def test_another_word_on_all_guards_is_a_change(path):
+    case = Case(path)
+    text = TOP + "services:\n" + service(1)
+    case.kept(text)
+    case.kept("guard_vips: yes\n" + text)
+    assert case.last.services[0].vips[0].guard

@@ -430,3 +430,46 @@ services:
     assert refused.value.problems == (
         "lb.yaml:4:5: services.1: virtual service tcp/10.0.0.16:80 is already declared at lb.yaml:3:5",
     )
+
+
+def guards(text: str) -> list[bool]:
+    config = loads(f"version: 1\n{text}")
+    return [vip.guard for declared in config.services for vip in declared.vips]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        pytest.param("", [False, False], id="off-by-default"),
+        pytest.param("guard_vips: yes\n", [True, True], id="for-the-whole-file"),
+        pytest.param("guard_vips: no\n", [False, False], id="off"),
+    ],
+)
+def test_vips_are_guarded_when_the_file_says_so(text: str, expected: list[bool]) -> None:
+    more = "{name: b, vip: {address: 10.0.0.2, announce: no}, port: 80, servers: []}"
+    services = f"services: [{{name: a, vip: 10.0.0.1, port: 80, servers: []}}, {more}]"
+    assert guards(text + services) == expected
+
+
+@pytest.mark.parametrize(("general", "own"), [("yes", "no"), ("no", "yes")])
+def test_a_vip_s_own_word_on_its_guard_comes_first_wherever_it_is_said(
+    general: str, own: str
+) -> None:
+    text = f"""\
+guard_vips: {general}
+services:
+  - {{name: a, vip: 10.0.0.1, port: 80, servers: []}}
+  - {{name: b, vip: {{address: 10.0.0.1, guard: {own}}}, port: 81, servers: []}}
+  - {{name: c, vip: 10.0.0.2, port: 80, servers: []}}
+"""
+    assert guards(text) == [own == "yes", own == "yes", general == "yes"]
+
+
+def test_the_guard_of_load_balancers_is_that_of_the_file() -> None:
+    octavia = (
+        "networks: [{name: n, subnets: [{name: s, cidr: 10.0.0.0/24}]}]\noctavia: {auth: none}\n"
+    )
+    for word in ("yes", "no"):
+        settings = loads(f"version: 1\nguard_vips: {word}\n{octavia}").octavia
+        assert settings is not None
+        assert settings.guard_vips is (word == "yes")

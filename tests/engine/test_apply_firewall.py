@@ -25,7 +25,7 @@ OFFICE, HOME = "192.0.2.0/24", "198.51.100.7/32"
 NO_NFT = "this kernel has no nf_tables"
 
 
-def web(key=WEB, *, allow=(), servers=(4,)):
+def web(key=WEB, *, allow=(), servers=(4,), guard=False):
     return DeclaredService(
         name=f"web{key.port}",
         keys=(key,),
@@ -34,7 +34,7 @@ def web(key=WEB, *, allow=(), servers=(4,)):
             DeclaredServer(name=f"s{last}", address=ip_address(f"10.0.0.{last}"))
             for last in servers
         ),
-        vips=(Vip(address=VIP),),
+        vips=(Vip(address=VIP, guard=guard),),
         allow=allow,
     )
 
@@ -188,3 +188,52 @@ def test_only_a_gateway_with_rules_is_asked_for_them():
     )
     assert not box.plan(web()).host_state.firewall
     assert box.plan(web(allow=(OFFICE,))).host_state.firewall
+
+
+def on_vip(*opened):
+    return SetFirewall(Firewall(guarded=frozenset({VIP}), opened=frozenset(opened)))
+
+
+def test_a_vip_is_guarded_before_it_is_there_until_it_is_gone_and_open_as_long_as_services_are_there():
+    box = Watched()
+    box.apply(web(guard=True))
+    assert box.calls == [str(on_vip(WEB)), "kernel", "add address 10.0.0.16/32 on lo"]
+    assert box.plan(web(guard=True)).is_empty
+    box.calls.clear()
+    box.apply(web(TLS, guard=True))
+    assert box.calls == [str(on_vip(TLS, WEB)), "kernel", "kernel", str(on_vip(TLS))]
+    box.calls.clear()
+    box.apply(web(TLS))
+    assert box.calls == ["remove firewall rules"]
+    box.apply(web(TLS, guard=True))
+    box.calls.clear()
+    box.apply()
+    assert box.calls == ["remove address 10.0.0.16/32 on lo", "kernel", "remove firewall rules"]
+
+
+def test_where_no_vip_can_be_guarded_nothing_is_changed():
+    box = Watched()
+    box.host.refuse = {on_vip(WEB): NO_NFT}
+    with pytest.raises(HostError, match=f"{NO_NFT}; nothing was changed"):
+        box.apply(web(guard=True))
+    assert not box.kernel.table.services
+    assert not box.host.state.addresses
+
+
+def test_a_refused_change_leaves_the_guard_as_it_was():
+    box = Watched()
+    box.apply(web(guard=True))
+    change = box.plan(web(TLS, guard=True))
+    box.kernel.refuse = {change.commands[-1]: errno.EINVAL}
+    with pytest.raises(RefusedError, match="nothing was changed"):
+        box.do(change)
+    assert SetFirewall(box.host.state.firewall) == on_vip(WEB)
+
+
+def test_a_generation_comes_back_with_its_guard():
+    box = Watched()
+    first = box.apply(web(guard=True))
+    box.apply(web())
+    generation = box.store.generation(first.number)
+    box.do(prepare_return(generation, kernel=box.kernel, host=box.host, store=box.store))
+    assert SetFirewall(box.host.state.firewall) == on_vip(WEB)

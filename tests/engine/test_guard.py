@@ -6,7 +6,7 @@ from dataclasses import replace
 from ipvs_lb.errors import HostError
 from ipvs_lb.model.config import DaemonSettings, Drift
 from ipvs_lb.model.firewall import AccessRule, Firewall
-from ipvs_lb.model.host import SetFirewall
+from ipvs_lb.model.host import SetFirewall, Vip
 from ipvs_lb.model.identity import AddressKey, IPProtocol, Port
 from tests.daemon_world import PASSED, REFUSED, VIP, WEB, World, web
 from tests.fake_host import FakeHost
@@ -137,3 +137,49 @@ async def test_a_restriction_that_cannot_be_taken_back_is_tried_again():
     await asyncio.sleep(11)
     assert gateway.host.state.firewall == Firewall()
     assert gateway.names("drift.") == []
+
+
+def guarded(*last_bytes):
+    return replace(web(*last_bytes), vips=(Vip(address=VIP, guard=True),))
+
+
+ON_WEB = Firewall(guarded=frozenset({VIP}), opened=frozenset({WEB}))
+
+
+async def test_a_guard_comes_before_its_vip_is_repaired_and_goes_when_it_is_switched_off():
+    gateway = world(guarded(4))
+    balancer = await gateway.up()
+    assert gateway.host.state.firewall == ON_WEB
+    assert gateway.host.executed[0] == SetFirewall(ON_WEB)
+    gateway.host.state = replace(gateway.host.state, firewall=Firewall())
+    await asyncio.sleep(11)
+    assert gateway.host.state.firewall == ON_WEB
+    (told,) = [event for event in balancer.events(0) if event.name.startswith("drift.")]
+    assert told.facts["first"] == "set firewall: on 10.0.0.16 nothing but tcp/10.0.0.16:80 answers"
+    await gateway.reload(web(4))
+    assert gateway.host.state.firewall == Firewall()
+    assert gateway.weights() == {4: 1}
+
+
+async def test_without_a_firewall_a_vip_serves_unguarded_which_is_told_until_it_is_mended():
+    gateway = world(replace(restricted(4, ports=(443,)), vips=(Vip(address=VIP, guard=True),)))
+    gateway.host.lacks_nft = True
+    balancer = await gateway.up()
+    (failed,) = [event for event in balancer.events(0) if event.name == "host.failed"]
+    assert failed.facts["reason"] == (
+        "no nft; kept out, since anybody would get in: tcp/10.0.0.16:443;"
+        " every port of this gateway answers, not services alone, on 10.0.0.16"
+    )
+    await gateway.reload(guarded(4))
+    await asyncio.sleep(2)
+    assert gateway.weights() == {4: 1}
+    assert {place.address for place in gateway.host.state.addresses} == {VIP}
+    told = [event.facts for event in balancer.events(0) if event.name == "host.failed"]
+    assert told[-1] == {
+        "reason": "no nft; every port of this gateway answers, not services alone, on 10.0.0.16",
+        "hint": "apt install nftables",
+    }
+    gateway.host.lacks_nft = False
+    await asyncio.sleep(11)
+    assert gateway.host.state.firewall == ON_WEB
+    assert "host.recovered" in gateway.names()

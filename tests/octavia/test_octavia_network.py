@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from tests.octavia.world import OTHER, PRIVATE, PROJECT, PUBLIC, SUBNET, World
+from tests.octavia.world import OTHER, PRIVATE, PROJECT, PUBLIC, SETTINGS, SUBNET, World
 
 NOBODY = "00000000-0000-4000-8000-000000000000"
 
@@ -231,3 +232,15 @@ async def test_a_floating_ip_that_cannot_be_written_down_is_not_there():
     world.full = False
     assert (await world.get("/v2.0/floatingips"))["floatingips"] == []
     assert (await world.get("/v2.0/extensions")) == {"extensions": []}
+
+
+@pytest.mark.parametrize("guard", [True, False])
+async def test_floating_ips_and_vips_are_guarded_when_the_file_says_so(guard):
+    world = World(settings=replace(SETTINGS, guard_vips=guard))
+    site = await world.site()
+    await floating(world, port_id=await port_of(world, site.load_balancer))
+    (service,) = world.services[site.load_balancer]
+    assert [(str(vip.address), vip.guard) for vip in service.vips] == [
+        ("10.0.0.3", guard),
+        ("203.0.113.10", guard),
+    ]

@@ -6,7 +6,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ipvs_lb.firewall import access_rules, guard, steps, unguarded
+from ipvs_lb.firewall import (
+    access_rules,
+    between,
+    guarded_vips,
+    opened_services,
+    steps,
+    unrestricted,
+)
 from ipvs_lb.model.config import Config, DeclaredService
 from ipvs_lb.model.firewall import (
     EVERYONE,
@@ -16,7 +23,7 @@ from ipvs_lb.model.firewall import (
     canonical,
     of_family,
 )
-from ipvs_lb.model.host import SetFirewall
+from ipvs_lb.model.host import SetFirewall, Vip
 from ipvs_lb.model.identity import AddressKey, Family, FwmarkKey, IPProtocol, Port
 from ipvs_lb.model.settings import Service
 
@@ -89,6 +96,48 @@ def test_who_is_kept_out(declared, expected):
     assert rules_of(*declared) == expected
 
 
+def serving(*keys, vips=(), guard=True):
+    return DeclaredService(
+        name="s",
+        keys=keys,
+        service=Service(scheduler="rr"),
+        servers=(),
+        vips=tuple(Vip(address=vip, guard=guard) for vip in vips),
+    )
+
+
+@pytest.mark.parametrize(
+    ("services", "guarded", "opened"),
+    [
+        pytest.param([], set(), set(), id="nothing"),
+        pytest.param([serving(WEB, vips=[VIP], guard=False)], set(), set(), id="off"),
+        pytest.param(
+            [serving(WEB, TLS, vips=[VIP]), serving(DNS, vips=[VIP])],
+            {VIP},
+            {WEB, TLS, DNS},
+            id="every-service-of-the-vip",
+        ),
+        pytest.param(
+            [serving(WEB, vips=[VIP], guard=False), serving(WEB6, vips=[VIP6])],
+            {VIP6},
+            {WEB6},
+            id="one-of-two-vips",
+        ),
+        pytest.param([serving(ALL, vips=[VIP])], {VIP}, {ALL}, id="all-ports"),
+        pytest.param(
+            [serving(MARK, vips=[VIP]), serving(MARK6)], {VIP}, {MARK}, id="a-mark-of-the-family"
+        ),
+        pytest.param(
+            [serving(WEB, vips=[VIP]), serving(MARK)], {VIP}, {WEB, MARK}, id="a-mark-of-whatever"
+        ),
+    ],
+)
+def test_what_gets_in_to_guarded_vips(services, guarded, opened):
+    config = Config(services=tuple(services))
+    assert guarded_vips(config) == guarded
+    assert opened_services(config, guarded_vips(config)) == opened
+
+
 @pytest.mark.parametrize(
     ("networks", "expected"),
     [
@@ -133,8 +182,17 @@ FOR_OFFICE, FOR_HOME = AccessRule(WEB, (OFFICE,)), AccessRule(WEB, (HOME,))
 WHOLE, FREE = AccessRule(ALL, (OFFICE,)), AccessRule(TLS, EVERYONE[Family.IPV4])
 
 
-def wall(*access, nat=()):
-    return Firewall(source_nat=frozenset(nat), access=frozenset(access))
+def wall(*access, nat=(), guarded=(), opened=()):
+    return Firewall(
+        source_nat=frozenset(nat),
+        access=frozenset(access),
+        guarded=frozenset(guarded),
+        opened=frozenset(opened),
+    )
+
+
+ON_WEB, ON_TLS = (wall(guarded=[VIP], opened=[key]) for key in (WEB, TLS))
+ON_BOTH = wall(guarded=[VIP], opened=[WEB, TLS])
 
 
 @pytest.mark.parametrize(
@@ -154,6 +212,9 @@ def wall(*access, nat=()):
         pytest.param(wall(WHOLE, FREE), wall(WHOLE, FREE), [[], []], id="exception-stays"),
         pytest.param(wall(), wall(nat=[NAT]), [[wall(nat=[NAT])], []], id="source-nat-first"),
         pytest.param(wall(nat=[NAT]), wall(), [[], [wall()]], id="source-nat-last"),
+        pytest.param(wall(), ON_WEB, [[ON_WEB], []], id="guarded-first"),
+        pytest.param(ON_WEB, wall(), [[], [wall()]], id="unguarded-last"),
+        pytest.param(ON_WEB, ON_TLS, [[ON_BOTH], [ON_TLS]], id="opened-first-closed-last"),
     ],
 )
 def test_the_way_from_one_firewall_to_another(present, wanted, expected):
@@ -164,9 +225,11 @@ def test_the_way_from_one_firewall_to_another(present, wanted, expected):
 keys = st.sampled_from([WEB, TLS, ALL, DNS, MARK])
 choices = st.sampled_from([(), (OFFICE,), (HOME,), EVERYONE[Family.IPV4]])
 walls = st.builds(
-    lambda chosen, nat: wall(*(AccessRule(*pair) for pair in chosen.items()), nat=nat),
+    lambda chosen, **more: wall(*(AccessRule(*pair) for pair in chosen.items()), **more),
     st.dictionaries(keys, choices),
-    st.sets(st.just(NAT)),
+    nat=st.sets(st.just(NAT)),
+    guarded=st.sets(st.sampled_from([VIP, VIP6])),
+    opened=st.sets(keys),
 )
 
 
@@ -183,19 +246,21 @@ def test_following_both_stages_reaches_what_is_wanted(present, wanted):
 
 @given(walls, walls)
 def test_in_between_nobody_is_let_in_whom_either_side_keeps_out(present, wanted):
-    between = {rule.service: rule for rule in guard(present, wanted).access}
-    assert len(between) == len(guard(present, wanted).access), "one rule for each service"
+    found = {rule.service: rule for rule in between(present, wanted).access}
+    assert len(found) == len(between(present, wanted).access), "one rule for each service"
     for rule in (*present.access, *wanted.access):
         if not rule.is_open:
-            assert not between[rule.service].is_open
+            assert not found[rule.service].is_open
     for rule in wanted.access:
         if not rule.is_open:
-            assert between[rule.service] == rule
-    exceptions = {rule for rule in between.values() if rule.is_open}
+            assert found[rule.service] == rule
+    exceptions = {rule for rule in found.values() if rule.is_open}
     assert exceptions <= present.access & wanted.access
+    assert between(present, wanted).guarded == present.guarded | wanted.guarded
+    assert between(present, wanted).opened >= present.opened | wanted.opened
 
 
-def test_a_service_is_unguarded_where_nothing_restricts_it():
-    assert unguarded(wall(), wall(FOR_OFFICE, FREE)) == {WEB}
-    assert unguarded(wall(FOR_HOME), wall(FOR_OFFICE)) == frozenset()
-    assert unguarded(wall(AccessRule(WEB, EVERYONE[Family.IPV4])), wall(FOR_OFFICE)) == {WEB}
+def test_a_service_is_unrestricted_where_nothing_restricts_it():
+    assert unrestricted(wall(), wall(FOR_OFFICE, FREE)) == {WEB}
+    assert unrestricted(wall(FOR_HOME), wall(FOR_OFFICE)) == frozenset()
+    assert unrestricted(wall(AccessRule(WEB, EVERYONE[Family.IPV4])), wall(FOR_OFFICE)) == {WEB}

@@ -5,8 +5,19 @@ from ipaddress import ip_address
 import pytest
 
 from ipvs_lb import impact as impact_module
-from ipvs_lb.impact import Impact, Leaving, Moved, impacts, in_kernel_order, moved_clients
+from ipvs_lb.impact import (
+    Closing,
+    Impact,
+    Leaving,
+    Moved,
+    closings,
+    impacts,
+    in_kernel_order,
+    moved_clients,
+)
 from ipvs_lb.model.counters import ServerCounters
+from ipvs_lb.model.firewall import Firewall
+from ipvs_lb.model.host import InterfaceAddress
 from ipvs_lb.model.identity import AddressKey, Family, FwmarkKey, IPProtocol, Port, ServerKey
 from ipvs_lb.model.settings import SchedulerFlags, Server, Service
 from ipvs_lb.model.table import ServiceStatistics, Statistics, Table, VirtualService
@@ -33,6 +44,21 @@ def table(virtual: VirtualService) -> Table:
 BUSY: Statistics = {
     WEB: ServiceStatistics(servers={A: ServerCounters(active=5, inactive=2), B: ServerCounters()})
 }
+
+
+def test_ports_close_on_addresses_that_are_there_and_become_guarded() -> None:
+    own, vip, before, new = (ip_address(f"10.0.0.{last}") for last in (2, 16, 17, 18))
+    six = ip_address("2001:db8::16")
+    ours = {InterfaceAddress("eth0", address, 32) for address in (vip, before)}
+    present = ours | {InterfaceAddress("eth0", own, 24), InterfaceAddress("eth0", six, 64)}
+    guarded = Firewall(guarded=frozenset({own, vip, before, new, six}))
+    found = closings(Firewall(guarded=frozenset({before})), guarded, present, ours)
+    assert found == (
+        Closing(own, is_own=True),
+        Closing(vip, is_own=False),
+        Closing(six, is_own=True),
+    )
+    assert closings(guarded, guarded, present, ours) == ()
 
 
 def test_what_stays_as_it_is_is_not_mentioned() -> None:

@@ -17,7 +17,7 @@ from ipvs_lb.model.identity import AddressKey, Family, FwmarkKey, IPProtocol, Po
 from ipvs_lb.model.settings import Service, SyncDaemon, SyncRole
 from ipvs_lb.model.table import Table, VirtualService
 
-VIP = ip_address("10.0.0.16")
+VIP, VIP6 = ip_address("10.0.0.16"), ip_address("2001:db8::16")
 WEB = AddressKey(IPProtocol.TCP, VIP, Port(80))
 DNS = AddressKey(IPProtocol.UDP, VIP, Port(53))
 MARK = FwmarkKey(7, Family.IPV6)
@@ -105,6 +105,15 @@ def test_what_two_runs_own_is_owned_together(one, other, both):
                 )
             ),
             "set firewall: tcp/10.0.0.16:80 for 10.0.0.0/16, 10.1.0.0/16, 10.2.0.0/16, and 6 more only",
+        ),
+        (
+            SetFirewall(Firewall(guarded=frozenset({VIP, VIP6}), opened=frozenset({WEB, MARK}))),
+            "set firewall: on 10.0.0.16, 2001:db8::16 nothing but"
+            " tcp/10.0.0.16:80, fwmark/7/ipv6 answers",
+        ),
+        (
+            SetFirewall(Firewall(source_nat=frozenset({RULE}), guarded=frozenset({VIP}))),
+            "set firewall: source NAT 10.0.0.0/24 to 10.0.0.16; on 10.0.0.16 nothing answers",
         ),
     ],
     ids=lambda value: value if isinstance(value, str) else None,

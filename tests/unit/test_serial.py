@@ -99,6 +99,8 @@ desireds = st.builds(
         Firewall,
         source_nat=st.frozensets(rules, max_size=3),
         access=st.frozensets(access_rules, max_size=3),
+        guarded=st.frozensets(st.ip_addresses(), max_size=3),
+        opened=st.frozensets(st.sampled_from([WEB, FwmarkKey(7, Family.IPV6)])),
     ),
     sysctls=st.lists(st.builds(SysctlNeed, st.text(), st.text(), st.text()), max_size=3).map(tuple),
     manage_sysctls=st.booleans(),
@@ -142,7 +144,8 @@ def test_a_desired_state_of_an_earlier_version_restricts_nobody() -> None:
     written = through_text(
         desired_to_json(Desired(firewall=Firewall(source_nat=frozenset({rule}))))
     )
-    assert written.pop("access") == []
+    for added in ("access", "guarded", "opened"):
+        assert written.pop(added) == []
     assert desired_from_json(written).firewall == Firewall(source_nat=frozenset({rule}))
 
 
@@ -328,12 +331,16 @@ def test_a_kernel_command_says_what_it_does(command: Command, do: str, members: 
                 Firewall(
                     source_nat=frozenset({SourceNatRule(ip_address("10.0.0.16"), "10.0.0.0/24")}),
                     access=frozenset({AccessRule(WEB, ("10.0.0.0/8",))}),
+                    guarded=frozenset({ip_address("10.0.0.16"), ip_address("10.0.0.9")}),
+                    opened=frozenset({WEB}),
                 )
             ),
             {
                 "do": "set-firewall",
                 "source_nat": [{"vip": "10.0.0.16", "subnet": "10.0.0.0/24"}],
                 "access": [{"service": "tcp/10.0.0.16:80", "networks": ["10.0.0.0/8"]}],
+                "guarded": ["10.0.0.9", "10.0.0.16"],
+                "opened": ["tcp/10.0.0.16:80"],
             },
         ),
     ],
