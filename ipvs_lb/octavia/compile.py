@@ -14,6 +14,7 @@ from ipvs_lb.model.checks import (
     HttpCheck,
     Method,
     PingCheck,
+    SctpCheck,
     TcpCheck,
     Tls,
     TlsCheck,
@@ -202,6 +203,8 @@ def _method(monitor: HealthMonitor) -> Method:
             return TlsCheck()
         case "UDP-CONNECT":
             return UdpCheck()
+        case "SCTP":
+            return SctpCheck()
         case _:
             return TcpCheck()
 
