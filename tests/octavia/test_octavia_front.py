@@ -100,15 +100,19 @@ async def test_who_provides_is_told():
     (provider,) = (await world.get(f"{LB}/providers"))["providers"]
     assert provider.keys() == {"name", "description"}
     assert (await world.get(f"{LB}/providers?fields=name")) == {"providers": [{"name": "ipvs"}]}
-    for what, text in (
-        ("flavor_capabilities", "there are no flavors"),
-        ("availability_zone_capabilities", "there are no availability zones"),
-    ):
-        answer = await world.ask("GET", f"{LB}/providers/ipvs/{what}")
-        start = "Provider 'ipvs' does not support a requested action"
-        assert answer.fault == (501, f"{start}: {text}")
-        answer = await world.ask("GET", f"{LB}/providers/nope/{what}")
-        assert answer.fault == (400, "Provider 'nope' is not enabled.")
+
+
+@pytest.mark.parametrize("what", ["flavor_capabilities", "availability_zone_capabilities"])
+async def test_a_provider_leaves_nothing_to_flavors_and_zones(what):
+    world = World(settings=WITH_PASSWORDS)
+    world.come_as("admin")
+    for provider in ("ipvs", "octavia"):
+        assert await world.get(f"{LB}/providers/{provider}/{what}") == {what: []}
+    answer = await world.ask("GET", f"{LB}/providers/nope/{what}")
+    assert answer.fault == (400, "Provider 'nope' is not enabled.")
+    world.come_as("demo")
+    answer = await world.ask("GET", f"{LB}/providers/ipvs/{what}")
+    assert answer.fault == (403, "Policy does not allow this request to be performed.")
 
 
 async def test_a_fault_of_ours_is_told_without_its_details():

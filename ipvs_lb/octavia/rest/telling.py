@@ -58,16 +58,17 @@ class Telling:
         return done({"providers": [with_fields(ask, {**one}) for one in _PROVIDERS]})
 
     async def flavor_capabilities(self, ask: Ask) -> Response:
-        """What a flavor could say: nothing."""
-        raise _unable(ask, "there are no flavors")
+        """What a flavor could say to a provider: nothing."""
+        return _nothing_to_choose(ask, "flavor_capabilities")
 
     async def zone_capabilities(self, ask: Ask) -> Response:
-        """What an availability zone could say: nothing."""
-        raise _unable(ask, "there are no availability zones")
+        """What an availability zone could say to a provider: nothing."""
+        return _nothing_to_choose(ask, "availability_zone_capabilities")
 
 
-def _unable(ask: Ask, why: str) -> Fault:
+def _nothing_to_choose(ask: Ask, key: str) -> Response:
+    ask.must_be_admin()
     provider = ask.step("provider")
     if provider not in {PROVIDER, "octavia"}:
-        return Fault(400, f"Provider '{provider[:64]}' is not enabled.")
-    return Fault(501, f"Provider '{provider}' does not support a requested action: {why}")
+        raise Fault(400, f"Provider '{provider[:64]}' is not enabled.")
+    return done({key: []})
