@@ -12,7 +12,7 @@ from ipvs_lb.config import values
 from ipvs_lb.config.api import ListenAddress, ListenPort
 from ipvs_lb.config.check_forms import MaybeFile
 from ipvs_lb.config.fields import Form, Scalar, text_json
-from ipvs_lb.config.kinds import Name, Translation, seconds, whole, word
+from ipvs_lb.config.kinds import Boolean, Name, Translation, seconds, whole, word
 from ipvs_lb.config.problems import Problems, shown
 from ipvs_lb.config.tree import Spot
 from ipvs_lb.model.api import ApiSettings
@@ -97,6 +97,11 @@ class OctaviaForm(Form):
         default=SourceNat.AUTO,
         description="Whether clients in the members' own subnet are translated, so that answers come back this way.",
     )
+    file_services: Boolean = Field(
+        default=True,
+        description="Whether the services of the configuration's files are shown, for looking only, as load balancers of "
+        "that project.",
+    )
     quotas: QuotasForm = Field(
         default=QuotasForm(), description="What a project may have where nothing else is said."
     )
@@ -139,6 +144,7 @@ def octavia_settings(
             kind: limit for kind, limit in form.quotas.model_dump().items() if limit is not None
         },
         networks=networks,
+        file_services=form.file_services,
     )
 
 

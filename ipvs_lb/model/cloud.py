@@ -90,7 +90,8 @@ class OctaviaSettings:
 
     Files are paths: `users` has names, password hashes and roles, `token_file` a token that may do everything.
     `limits`: how many objects of a kind a project may have. Seconds: `token_lifetime`. `guard_vips`: nothing but
-    listeners answers on the addresses of load balancers.
+    listeners answers on the addresses of load balancers. `file_services`: what the configuration's files declare is
+    shown as well.
     """
 
     listener: OctaviaListener
@@ -104,6 +105,7 @@ class OctaviaSettings:
     limits: Mapping[str, int] = field(default_factory=dict)
     networks: tuple[Network, ...] = ()
     guard_vips: bool = False
+    file_services: bool = True
 
     @property
     def identification(self) -> Identification:

@@ -15,6 +15,7 @@ from ipvs_lb.octavia.changes.parts import (
     own_values,
     pending_update,
     refuse_changing,
+    refuse_from_file,
     updating,
     within_quota,
 )
@@ -31,6 +32,7 @@ def create_listener(catalogue: Catalogue, body: Body, author: Author) -> tuple[L
     if values["loadbalancer_id"] is None:
         raise invalid("loadbalancer_id", None, "Mandatory field missing.")
     load_balancer = catalogue.load_balancer(str(values["loadbalancer_id"]))
+    refuse_from_file(catalogue, load_balancer)
     author = author.within(load_balancer)
     within_quota(catalogue, author, Kind.LISTENER)
     refuse_changing(load_balancer)

@@ -14,6 +14,7 @@ from ipvs_lb.octavia.changes.parts import (
     list_of,
     own_values,
     pending_update,
+    refuse_from_file,
     refuse_pending,
     updating,
     within_quota,
@@ -62,6 +63,7 @@ def update_load_balancer(
 ) -> tuple[LoadBalancer, Change]:
     """New values of a load balancer's fields."""
     before = catalogue.load_balancer(identifier)
+    refuse_from_file(catalogue, before)
     values = read_update(Kind.LOAD_BALANCER, body)
     if before.provisioning is not Provisioning.ACTIVE:
         raise wrong_state(before.provisioning, identifier)
@@ -72,6 +74,7 @@ def update_load_balancer(
 def delete_load_balancer(catalogue: Catalogue, identifier: str, *, cascade: bool) -> Change:
     """A load balancer and, with *cascade*, everything in it."""
     load_balancer = catalogue.load_balancer(identifier)
+    refuse_from_file(catalogue, load_balancer)
     tree = catalogue.tree(identifier)
     if (tree.listeners or tree.pools) and not cascade:
         raise validation(f"Cannot delete Load Balancer {identifier} - it has children")
@@ -82,6 +85,7 @@ def delete_load_balancer(catalogue: Catalogue, identifier: str, *, cascade: bool
 def fail_over(catalogue: Catalogue, identifier: str) -> Change:
     """Everything of a load balancer put in force anew; the way out of ERROR, for all in it."""
     load_balancer = catalogue.load_balancer(identifier)
+    refuse_from_file(catalogue, load_balancer)
     refuse_pending(load_balancer)
     inside = catalogue.tree(identifier).objects()
     broken = [thing for thing in inside if thing.provisioning is Provisioning.ERROR]

@@ -8,9 +8,17 @@ from typing import Any, TypeVar
 
 from ipvs_lb.octavia.catalogue import Catalogue, Change
 from ipvs_lb.octavia.changes.author import Author
-from ipvs_lb.octavia.faults import immutable, invalid, wrong_state
+from ipvs_lb.octavia.faults import from_file, immutable, invalid, wrong_state
 from ipvs_lb.octavia.fields import Values
-from ipvs_lb.octavia.objects import AnyObject, Kind, Listener, LoadBalancer, Pool, Provisioning
+from ipvs_lb.octavia.objects import (
+    AnyObject,
+    Kind,
+    Listener,
+    LoadBalancer,
+    Pool,
+    Provisioning,
+    kind_of,
+)
 
 T = TypeVar("T", bound=AnyObject)
 Body = Mapping[str, object]
@@ -50,6 +58,7 @@ def around(catalogue: Catalogue, pool: Pool, load_balancer: LoadBalancer) -> lis
 
 def changeable(catalogue: Catalogue, thing: Listener | Pool) -> LoadBalancer:
     """The load balancer of *thing*, which must not be in the middle of another change."""
+    refuse_from_file(catalogue, thing)
     load_balancer = catalogue.load_balancer_of(thing)
     refuse_changing(load_balancer)
     return load_balancer
@@ -60,6 +69,12 @@ def changeable_pool(catalogue: Catalogue, pool: Pool) -> LoadBalancer:
     if pool.provisioning is not Provisioning.ACTIVE:
         raise immutable(Kind.POOL, pool.id)
     return changeable(catalogue, pool)
+
+
+def refuse_from_file(catalogue: Catalogue, thing: AnyObject) -> None:
+    """Raise a fault when the configuration's files declare *thing*."""
+    if catalogue.is_from_file(thing):
+        raise from_file(kind_of(thing), thing.id)
 
 
 def refuse_changing(load_balancer: LoadBalancer) -> None:

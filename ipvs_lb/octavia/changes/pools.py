@@ -19,6 +19,7 @@ from ipvs_lb.octavia.changes.parts import (
     own_values,
     pending_update,
     refuse_changing,
+    refuse_from_file,
     updating,
     within_quota,
 )
@@ -38,6 +39,7 @@ def create_pool(catalogue: Catalogue, body: Body, author: Author) -> tuple[Pool,
     if holder is None:
         raise validation("Must provide at least one of: loadbalancer_id, listener_id")
     load_balancer = catalogue.load_balancer(str(holder))
+    refuse_from_file(catalogue, load_balancer)
     if listener is not None and listener.load_balancer_id != load_balancer.id:
         raise validation(f"Listener {listener.id} is not of load balancer {load_balancer.id}")
     author = author.within(load_balancer)

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from starlette.responses import Response
 
 from ipvs_lb.model.identity import ServiceKey
+from ipvs_lb.octavia.compile import keys_of
 from ipvs_lb.octavia.faults import Fault
 from ipvs_lb.octavia.floating import answering
 from ipvs_lb.octavia.objects import Listener
@@ -14,7 +15,7 @@ from ipvs_lb.octavia.render import status_tree
 from ipvs_lb.octavia.rest.answers import done
 from ipvs_lb.octavia.rest.ask import Ask
 from ipvs_lb.octavia.rest.scene import Scene, with_fields
-from ipvs_lb.octavia.sight import keys_of, traffic
+from ipvs_lb.octavia.sight import traffic
 
 PROVIDER = "ipvs"
 _PROVIDERS = ({"name": PROVIDER, "description": "Layer 4 in the kernel of this gateway (IPVS)."},)
