@@ -33,6 +33,10 @@ if TYPE_CHECKING:
     from ipvs_lb.config.documents import Seen
 
 
+_LAST_CHANGES = 0.3
+"""Seconds for what clients of the compatible API have just asked for."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
     """Where the daemon finds and leaves things, as the command line says."""
@@ -97,6 +101,7 @@ async def _live(settings: Settings) -> None:
             stopped = asyncio.create_task(stop.wait(), name="stop")
             await asyncio.wait((stopped, *tasks), return_when=asyncio.FIRST_COMPLETED)
             manager.stopping()
+            await compatible.finish(_LAST_CHANGES)
             await end(stopped, ready, *reloads, *tasks)
         if settings.flush_on_stop:
             await asyncio.to_thread(_flush, parts)

@@ -4,7 +4,8 @@ Rules kept here:
 1. A change is in place before anything is waited for, so that two requests never both find a load balancer free.
 2. It is on the disk before the answer; one that cannot be written is taken back.
 3. The kernel comes after the answer. Nothing is ACTIVE before the kernel has it; ERROR when the kernel refuses.
-4. What was pending when the process died is put in force again by the next one.
+4. What was pending when the process died is put in force again by the next one; so is what was in force for less than
+   a moment, the end of which had not been written (`ledger`).
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ from ipvs_lb.octavia.changes import Author, settled
 from ipvs_lb.octavia.compile import declared, is_wanted, keys_of
 from ipvs_lb.octavia.faults import Fault
 from ipvs_lb.octavia.floating import FloatingIp, answering, freed, used
+from ipvs_lb.octavia.ledger import Ledger
 from ipvs_lb.octavia.networks import Networks
 from ipvs_lb.octavia.objects import Kind, Listener
 from ipvs_lb.octavia.quotas import Quota
@@ -76,6 +78,7 @@ class Desk:
         self.floating = {one.id: one for one in stored.floating}
         self.quotas = stored.quotas
         self._outside = outside
+        self._ledger = Ledger(outside.keep)
         self._locks: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
         self._under_way: set[asyncio.Task[None]] = set()
 
@@ -161,9 +164,10 @@ class Desk:
                 self._begin(one)
 
     async def finish(self) -> None:
-        """Return when no change is under way."""
+        """Return when no change is under way, and all is written."""
         while self._under_way:
             await asyncio.wait(tuple(self._under_way))
+        await self._ledger.settle()
 
     def _refuse_claimed(self, change: Change, load_balancer: str) -> None:
         """Raise a fault where *change* is about a virtual service that the configuration's files declare."""
@@ -196,7 +200,7 @@ class Desk:
 
     async def _keep(self, texts: Mapping[str, str | None]) -> None:
         try:
-            await self._outside.keep(texts)
+            await self._ledger.keep(texts)
         except StoreError as error:
             raise Fault(503, f"The change could not be written down: {error}") from error
 
@@ -216,12 +220,7 @@ class Desk:
         texts = storage.texts(change)
         if (Kind.LOAD_BALANCER, load_balancer) in change:
             texts |= self._freed(load_balancer, change)
-        while True:
-            try:
-                await self._outside.keep(texts)
-                break
-            except StoreError:
-                await asyncio.sleep(1.0)  # PENDING until it is written: a restart would find it so
+        self._ledger.owe(texts)
         self.catalogue.take(change)
         if load_balancer not in self.catalogue.load_balancers:
             self._locks.pop(load_balancer, None)

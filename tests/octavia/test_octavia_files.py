@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any, TypeVar
+
 import pytest
 
 from ipvs_lb import loads
+from ipvs_lb.model.cloud import identifier_of
 from ipvs_lb.model.identity import AddressKey
 from ipvs_lb.octavia import files
 from ipvs_lb.octavia.objects import Algorithm, HealthMonitor, Kind, Listener, Pool
@@ -12,6 +15,7 @@ from tests.fake_control import BUSY
 from tests.octavia.world import PROJECT, PUBLIC, SETTINGS, SUBNET, World
 
 LB = "/v2.0/lbaas"
+T = TypeVar("T")
 WEB = """\
 version: 1
 services:
@@ -36,9 +40,9 @@ services:
 """
 
 
-async def one(world: World, kind: str, name: str) -> dict:
+async def one(world: World, kind: str, name: str) -> dict[str, Any]:
     (found,) = (await world.get(f"{LB}/{kind}?name={name}"))[kind]
-    return found
+    return dict(found)
 
 
 @pytest.fixture
@@ -142,7 +146,7 @@ async def test_lists_can_be_had_without_them(world):
     assert len((await world.get(f"{LB}/loadbalancers"))["loadbalancers"]) == 3
 
 
-CHANGES = [
+CHANGES: list[tuple[str, str, Any, str]] = [
     ("PUT", "loadbalancers/{lb}", {"loadbalancer": {"name": "x"}}, "Load Balancer {lb}"),
     ("DELETE", "loadbalancers/{lb}", None, "Load Balancer {lb}"),
     ("DELETE", "loadbalancers/{lb}?cascade=true", None, "Load Balancer {lb}"),
@@ -197,10 +201,10 @@ CHANGES = [
 async def test_no_change_of_them_is_taken(world, method, path, body, what):
     key = next(key for key in world.files[0].keys if isinstance(key, AddressKey) and key.port == 80)
     ids = {
-        kind: files.identifier_of("file", word, str(key))
+        kind: identifier_of("file", word, str(key))
         for kind, word in (("listener", "listener"), ("pool", "pool"), ("monitor", "healthmonitor"))
     }
-    ids["lb"] = files.identifier_of("file", "loadbalancer", "10.0.0.100")
+    ids["lb"] = identifier_of("file", "loadbalancer", "10.0.0.100")
     members = (await world.get(f"{LB}/pools/{ids['pool']}/members"))["members"]
     ids["member"] = members[0]["id"]
     before = dict(world.desk.catalogue.of_kind(Kind.POOL))
@@ -316,7 +320,7 @@ async def test_a_reload_leaves_what_has_not_changed_as_it_is(world):
     assert (await world.get("/v2.0/ports"))["ports"] == []
 
 
-def shown_of(text: str, kind: type) -> list:
+def shown_of(text: str, kind: type[T]) -> list[T]:
     config = loads(f"version: 1\nservices:\n  - {{name: a, vip: 10.0.0.9, {text}}}\n")
     objects = files.shown(config.services, SETTINGS, 0.0).objects
     return [thing for thing in objects.values() if isinstance(thing, kind)]
