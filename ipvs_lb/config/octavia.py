@@ -62,6 +62,10 @@ class OctaviaForm(Form):
         default=ip_address("127.0.0.1"), description="Where it listens; `0.0.0.0` or `::` for all."
     )
     port: ListenPort = Field(default=PORT, description="TCP port.")
+    socket: MaybeFile = Field(
+        default=None,
+        description="Path of a unix socket to listen on instead, for the group of the daemon's own socket.",
+    )
     certificate: MaybeFile = Field(
         default=None,
         description="The server's certificate with its chain, PEM. Without it there is no TLS, which is for loopback "
@@ -74,7 +78,7 @@ class OctaviaForm(Form):
     auth: WayIn = Field(
         default=Identification.PASSWORD,
         description="`password`: names and passwords, by HTTP basic authentication or for a token of the identity "
-        "service that comes with it. `none`: everybody may do everything, on a loopback address only.",
+        "service that comes with it. `none`: everybody may do everything, on a loopback address or a unix socket only.",
     )
     users: MaybeFile = Field(
         default=None,
@@ -120,12 +124,14 @@ def octavia_settings(
         port=form.port,
         certificate=form.certificate,
         key=form.key,
+        path=form.socket,
         identification=form.auth,
         origin=f"{spot.place(at_key=True)}: octavia",
     )
     for key, what in listener.flaws():
         spot.at(key).note(problems, what, at_key=True)
     _check_users(form, spot, problems)
+    _check_socket(form, spot, problems)
     for other in api.listen:
         if listener.covers(other):
             spot.at("port").note(problems, f"{other} is already listened on: {other.origin}")
@@ -158,3 +164,12 @@ def _check_users(form: OctaviaForm, spot: Spot, problems: Problems) -> None:
         if getattr(form, key) is not None:
             what = f"{key} goes with auth: password"
             spot.at(key).note(problems, what, at_key=True)
+
+
+def _check_socket(form: OctaviaForm, spot: Spot, problems: Problems) -> None:
+    """A unix socket has no address, no port and no TLS."""
+    if form.socket is None:
+        return
+    for key in ("address", "port", "certificate", "key"):
+        if key in form.model_fields_set:
+            spot.at(key).note(problems, f"either socket or {key}, not both", at_key=True)

@@ -68,7 +68,7 @@ async def _live(settings: Settings) -> None:
     from ipvs_lb.daemon.octavia import Compatible
     from ipvs_lb.wiring import open_daemon
 
-    manager, openings = Manager(), Openings()
+    manager, openings = Manager(), Openings(settings.socket_group)
     source = Source(partial(_load, Loader(settings.config), openings))
     origin = str(settings.config.absolute())
     with open_daemon(source.load, origin, settings.state_dir) as parts:

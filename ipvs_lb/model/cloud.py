@@ -64,13 +64,18 @@ class Identification(enum.StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OctaviaListener(ApiListener):
-    """The port of the compatible API: who asks is found out behind it, by names and passwords."""
+    """The port or socket of the compatible API: who asks is found out behind it, by names and passwords."""
 
     face: Face = Face.OCTAVIA
     identification: Identification = Identification.PASSWORD
 
     def flaws(self) -> Iterator[tuple[str, str]]:
-        """What does not go together: passwords go over TLS, and without them only this machine may ask."""
+        """What does not go together: passwords go over TLS, and without them only this machine may ask.
+
+        Who may open a unix socket is up to its owner and mode.
+        """
+        if self.path is not None:
+            return
         if self.key is not None and self.certificate is None:
             yield "key", "a key goes with a certificate, which is missing"
         if self.address.is_loopback:

@@ -69,6 +69,15 @@ def test_little_has_to_be_said_on_a_loopback_address():
     assert not list(settings.listener.flaws())
 
 
+def test_a_unix_socket_needs_no_passwords():
+    settings = load("{socket: /run/ipvs-lb/octavia.sock, auth: none}")
+    assert settings is not None
+    assert str(settings.listener) == "/run/ipvs-lb/octavia.sock"
+    assert not list(settings.listener.flaws())
+    api = "api: {listen: [{address: 127.0.0.1, port: 9876, token: x}]}\n"
+    assert load("{socket: /s, users: /u}", api + NETWORKS) is not None
+
+
 @pytest.mark.parametrize(
     ("octavia", "expected"),
     [
@@ -88,6 +97,13 @@ def test_little_has_to_be_said_on_a_loopback_address():
         (
             "{users: /u, key: /k}",
             ["6:22: octavia.key: a key goes with a certificate, which is missing"],
+        ),
+        (
+            "{socket: /s, address: 127.0.0.1, port: 99, users: /u}",
+            [
+                "6:23: octavia.address: either socket or address, not both",
+                "6:43: octavia.port: either socket or port, not both",
+            ],
         ),
         ("{auth: none, users: /u}", ["6:23: octavia.users: users goes with auth: password"]),
         (
