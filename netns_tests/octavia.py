@@ -268,11 +268,12 @@ def serving(
     place: Bench | Walkthrough,
     folder: Path,
     start: Start | None = None,
+    *services: Mapping[str, Any],
     **octavia: Any,
 ) -> Iterator[Running]:
-    """The daemon on the gateway of *place* with the API: `OPEN`, unless *octavia* says how it is."""
+    """The daemon on the gateway of *place* with *services* and the API: `OPEN`, unless *octavia* says how it is."""
     daemon = Running(place, folder, start)
-    daemon.balancer.write(config(networks=NETWORKS, octavia=octavia or OPEN))
+    daemon.balancer.write(config(*services, networks=NETWORKS, octavia=octavia or OPEN))
     try:
         daemon.start()
         yield daemon

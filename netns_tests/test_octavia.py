@@ -21,14 +21,17 @@ import pytest
 from ipvs_lb.lab import walkthrough
 from ipvs_lb.lab.clients import get, servers_seen
 from ipvs_lb.lab.network import Network
+from ipvs_lb.lab.servers import Echo
 from ipvs_lb.lab.walkthrough import FLOATING_IP, VIP, Walkthrough
 from ipvs_lb.lab.webapp import Listener
 from ipvs_lb.octavia.passwords import hashed
 from ipvs_lb.store import SqliteStore
-from netns_tests.balance import ONE, THREE, TWO, alternates, share
+from netns_tests.balance import ONE, THREE, TWO, alternates, config, new_vip, service, share
 from netns_tests.daemon import IN, OUT, PORT, SLACK, Backend, Running, eventually, seen
 from netns_tests.launcher import Launcher
 from netns_tests.octavia import (
+    NETWORKS,
+    OPEN,
     ORIGIN,
     Cloud,
     RefusedError,
@@ -53,6 +56,7 @@ SHORT = "--delay 1 --timeout 1 --max-retries 1 --max-retries-down 1"
 NOTICED = 2 + SLACK
 KILLS = 6
 BALANCERS, CLIENTS, ROUNDS = 5, 20, 3
+SIGNALS = 9000
 
 
 @dataclass(slots=True)
@@ -224,15 +228,97 @@ def test_of_three_members_the_one_that_is_unhealthy_gets_no_traffic_until_it_is_
         backend.close()
 
 
-def tree(port: int, *members: str, name: str = "web") -> dict[str, object]:
+def test_services_of_the_files_and_of_clients_are_seen_side_by_side_and_sctp_servers_are_tested(
+    bench, launcher, tmp_path
+):
+    bench.gateway.run(["modprobe", "sctp"])
+    echoes = [Echo(host, "sctp", SIGNALS) for host in bench.servers[:2]]
+    bench.servers[0].at_end(echoes[0].close)
+    check = {"type": "sctp", "interval": "1s", "rise": 1, "fall": 1, "via": "vip"}
+    filed = new_vip()
+    signalling = service(
+        filed, ONE, TWO, name="file", protocol="sctp", port=SIGNALS, health_check=check
+    )
+    with (
+        serving(bench, tmp_path, launcher.start, signalling) as daemon,
+        closing(Cloud(bench.gateway)) as cloud,
+    ):
+        monitor = {
+            "type": "SCTP",
+            "delay": 1,
+            "timeout": 1,
+            "max_retries": 1,
+            "max_retries_down": 1,
+        }
+        balancer = cloud.load_balancer(
+            **tree(SIGNALS, ONE, TWO, protocol="SCTP", healthmonitor=monitor)
+        )
+        vips = {
+            cloud.get(f"/loadbalancers/{balancer}")["vip_address"]: "web",
+            filed: f"file:{SIGNALS}/sctp",
+        }
+
+        def states() -> set[tuple[str, ...]]:
+            """Of each pool, and of its two members."""
+            found: set[tuple[str, ...]] = set()
+            for pool in cloud.get("/pools"):
+                members = cloud.get(f"/pools/{pool['id']}/members")
+                states = {one["address"]: one["operating_status"] for one in members}
+                found.add((pool["name"], pool["operating_status"], states[ONE], states[TWO]))
+            return found
+
+        def become(*wanted: str) -> None:
+            eventually(
+                lambda: states() == {(name, *wanted) for name in vips.values()},
+                NOTICED,
+                f"they are {wanted}",
+            )
+
+        def share_of(vip: str) -> dict[str, int]:
+            return share(bench.seen(vip, 4, protocol="sctp", port=SIGNALS))
+
+        become("ONLINE", "ONLINE", "ONLINE")
+        for vip in vips:
+            assert share_of(vip) == {"server-1": 2, "server-2": 2}
+        echoes[1].close()
+        become("DEGRADED", "ONLINE", "ERROR")
+        for vip in vips:
+            assert share_of(vip) == {"server-1": 4}
+
+        (own,) = cloud.get(f"/loadbalancers?vip_address={filed}")
+        stats = f"/loadbalancers/{own['id']}/stats"
+        eventually(lambda: cloud.get(stats)["total_connections"] == 8, SLACK, "all are counted")
+        for refused, status in (
+            (
+                lambda: cloud.delete(f"/loadbalancers/{own['id']}?cascade=true"),
+                HTTPStatus.FORBIDDEN,
+            ),
+            (lambda: cloud.load_balancer(vip_address=filed), HTTPStatus.CONFLICT),
+        ):
+            with pytest.raises(RefusedError) as caught:
+                refused()
+            assert caught.value.answer.status == status
+        assert len(cloud.get("/loadbalancers")) == 2
+        daemon.balancer.write(config(networks=NETWORKS, octavia=OPEN))
+        daemon.api.post("/v1/reload")
+        assert [one["id"] for one in cloud.get("/loadbalancers")] == [balancer]
+
+
+def tree(
+    port: int, *members: str, name: str = "web", protocol: str = "TCP", **pool: object
+) -> dict[str, object]:
     """A load balancer that is made at once, with one listener and its pool."""
     inside = {
         "name": name,
-        "protocol": "TCP",
+        "protocol": protocol,
         "lb_algorithm": "ROUND_ROBIN",
-        "members": [{"address": member, "protocol_port": PORT} for member in members],
+        "members": [
+            {"address": member, "protocol_port": SIGNALS if protocol == "SCTP" else PORT}
+            for member in members
+        ],
+        **pool,
     }
-    listener = {"name": name, "protocol": "TCP", "protocol_port": port, "default_pool": inside}
+    listener = {"name": name, "protocol": protocol, "protocol_port": port, "default_pool": inside}
     return {"name": name, "listeners": [listener]}
 
 

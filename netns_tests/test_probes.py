@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
+import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
 from ipaddress import ip_address
@@ -12,7 +13,7 @@ import pytest
 
 from ipvs_lb.lab.hosts import Host
 from ipvs_lb.lab.network import Network
-from ipvs_lb.model.checks import HealthCheck, Method, PingCheck, TcpCheck, UdpCheck
+from ipvs_lb.model.checks import HealthCheck, Method, PingCheck, SctpCheck, TcpCheck, UdpCheck
 from ipvs_lb.model.identity import Port
 from ipvs_lb.model.probe import Probe
 from ipvs_lb.model.results import ErrorClass, Result, Target
@@ -101,6 +102,51 @@ def test_a_network_without_a_route_is_unreachable(gateway):
 def test_a_closed_udp_port_of_another_host_is_refused(gateway, address):
     result = probe(gateway, UdpCheck(payload=b"?"), address, 9)
     assert result.error is ErrorClass.REFUSED
+
+
+ADDRESS_PARAMETERS = {5, 6}  # RFC 9260, 3.3.2.1: further IPv4 and IPv6 addresses of whoever asks
+
+
+@contextmanager
+def associations(host: Host, address: str) -> Iterator[int]:
+    """The port on which *host* accepts SCTP associations."""
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    with host.call(socket.socket, family, socket.SOCK_STREAM, socket.IPPROTO_SCTP) as listener:
+        listener.bind((address, 0))
+        listener.listen()
+        yield listener.getsockname()[1]
+
+
+def parameters(packet: bytes) -> set[int]:
+    """The types of the parameters of an INIT, as it comes from a raw IPv4 socket."""
+    chunk = packet[(packet[0] & 15) * 4 + 12 :]
+    kind, _, length = struct.unpack_from("!BBH", chunk)
+    assert kind == 1
+    found, at = set(), 20
+    while at < length:
+        parameter, size = struct.unpack_from("!HH", chunk, at)
+        found.add(parameter)
+        at += size + -size % 4
+    return found
+
+
+def test_an_sctp_association_is_accepted_refused_or_unreachable(gateway, server):
+    gateway.run(["modprobe", "sctp"])
+    heard = server.call(socket.socket, socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_SCTP)
+    with heard, associations(server, "10.9.0.2") as port, associations(server, "fd09::2") as other:
+        for address, open_port in (("10.9.0.2", port), ("fd09::2", other)):
+            passed = probe(gateway, SctpCheck(), address, open_port)
+            assert passed.passed, passed
+            assert passed.timings.connect is not None
+            refused = probe(gateway, SctpCheck(), address, 9)
+            assert (refused.error, refused.detail) == (
+                ErrorClass.REFUSED,
+                "connecting: Connection refused",
+            )
+        assert not parameters(heard.recv(4096)) & ADDRESS_PARAMETERS
+    for address in ("10.9.0.99", "192.0.2.1"):
+        result = probe(gateway, SctpCheck(), address, 9, timeout=10)
+        assert result.error is ErrorClass.UNREACHABLE, result
 
 
 def test_a_probe_carries_its_mark(gateway, server):

@@ -25,16 +25,21 @@ def unix_socket(path: Path, *, group: str | None, mode: int) -> Iterator[socket.
 
     It can be reached only once owner and mode are right. Raises LBError.
     """
-    try:
-        made = _bound(path, group=group, mode=mode)
-    except OSError as problem:
-        raise LBError(f"{path}: {problem.strerror or problem}") from problem
+    made = shared_socket(path, group=group, mode=mode)
     with made:
         own = path.stat().st_ino
         try:
             yield made
         finally:
-            _remove(path, own)
+            remove(path, own)
+
+
+def shared_socket(path: Path, *, group: str | None, mode: int) -> socket.socket:
+    """As `unix_socket`, for whoever removes it by `remove`. Raises LBError."""
+    try:
+        return _bound(path, group=group, mode=mode)
+    except OSError as problem:
+        raise LBError(f"{path}: {problem.strerror or problem}") from problem
 
 
 def _bound(path: Path, *, group: str | None, mode: int) -> socket.socket:
@@ -81,8 +86,8 @@ def _group_id(name: str) -> int:
         raise LBError(f"there is no group {name}", hint=f"groupadd --system {name}") from None
 
 
-def _remove(path: Path, own: int) -> None:
-    """Remove *path* unless somebody else has put another there in the meantime."""
+def remove(path: Path, own: int) -> None:
+    """Remove *path*, inode *own*, unless somebody else has put another there in the meantime."""
     try:
         if path.stat().st_ino == own:
             path.unlink()

@@ -104,6 +104,7 @@ def _following(control: Control, openings: Openings, servers: _Servers) -> Itera
         yield
     finally:
         unsubscribe()
+        openings.leave()
 
 
 class _Servers:

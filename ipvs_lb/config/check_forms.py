@@ -159,6 +159,12 @@ class UdpForm(CheckForm):
     )
 
 
+class SctpForm(CheckForm):
+    """An SCTP association is accepted."""
+
+    type: Literal["sctp"]
+
+
 class DnsForm(CheckForm):
     """A DNS query over UDP is answered without error."""
 
@@ -252,6 +258,7 @@ FORMS: dict[str, type[CheckForm]] = {
     "https": HttpsForm,
     "tls": TlsCheckForm,
     "udp": UdpForm,
+    "sctp": SctpForm,
     "dns": DnsForm,
     "ping": PingForm,
     "smtp": SmtpForm,
@@ -271,6 +278,7 @@ Check = Annotated[
     | HttpsForm
     | TlsCheckForm
     | UdpForm
+    | SctpForm
     | DnsForm
     | PingForm
     | SmtpForm

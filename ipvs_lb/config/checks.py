@@ -121,6 +121,8 @@ def _method(form: forms.CheckForm, spot: Spot, problems: Problems) -> model.Meth
             return model.TlsCheck(tls=_tls(form.tls, spot, problems), min_days=form.min_days)
         case forms.UdpForm():
             return _udp(form, spot, problems)
+        case forms.SctpForm():
+            return model.SctpCheck()
         case forms.DnsForm():
             return model.DnsCheck(
                 name=form.name, record_type=form.record_type.upper(), answer=form.answer

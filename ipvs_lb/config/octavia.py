@@ -12,7 +12,7 @@ from ipvs_lb.config import values
 from ipvs_lb.config.api import ListenAddress, ListenPort
 from ipvs_lb.config.check_forms import MaybeFile
 from ipvs_lb.config.fields import Form, Scalar, text_json
-from ipvs_lb.config.kinds import Name, Translation, seconds, whole, word
+from ipvs_lb.config.kinds import Boolean, Name, Translation, seconds, whole, word
 from ipvs_lb.config.problems import Problems, shown
 from ipvs_lb.config.tree import Spot
 from ipvs_lb.model.api import ApiSettings
@@ -62,6 +62,10 @@ class OctaviaForm(Form):
         default=ip_address("127.0.0.1"), description="Where it listens; `0.0.0.0` or `::` for all."
     )
     port: ListenPort = Field(default=PORT, description="TCP port.")
+    socket: MaybeFile = Field(
+        default=None,
+        description="Path of a unix socket to listen on instead, for the group of the daemon's own socket.",
+    )
     certificate: MaybeFile = Field(
         default=None,
         description="The server's certificate with its chain, PEM. Without it there is no TLS, which is for loopback "
@@ -74,7 +78,7 @@ class OctaviaForm(Form):
     auth: WayIn = Field(
         default=Identification.PASSWORD,
         description="`password`: names and passwords, by HTTP basic authentication or for a token of the identity "
-        "service that comes with it. `none`: everybody may do everything, on a loopback address only.",
+        "service that comes with it. `none`: everybody may do everything, on a loopback address or a unix socket only.",
     )
     users: MaybeFile = Field(
         default=None,
@@ -97,6 +101,11 @@ class OctaviaForm(Form):
         default=SourceNat.AUTO,
         description="Whether clients in the members' own subnet are translated, so that answers come back this way.",
     )
+    file_services: Boolean = Field(
+        default=True,
+        description="Whether the services of the configuration's files are shown, for looking only, as load balancers of "
+        "that project.",
+    )
     quotas: QuotasForm = Field(
         default=QuotasForm(), description="What a project may have where nothing else is said."
     )
@@ -115,12 +124,14 @@ def octavia_settings(
         port=form.port,
         certificate=form.certificate,
         key=form.key,
+        path=form.socket,
         identification=form.auth,
         origin=f"{spot.place(at_key=True)}: octavia",
     )
     for key, what in listener.flaws():
         spot.at(key).note(problems, what, at_key=True)
     _check_users(form, spot, problems)
+    _check_socket(form, spot, problems)
     for other in api.listen:
         if listener.covers(other):
             spot.at("port").note(problems, f"{other} is already listened on: {other.origin}")
@@ -139,6 +150,7 @@ def octavia_settings(
             kind: limit for kind, limit in form.quotas.model_dump().items() if limit is not None
         },
         networks=networks,
+        file_services=form.file_services,
     )
 
 
@@ -152,3 +164,12 @@ def _check_users(form: OctaviaForm, spot: Spot, problems: Problems) -> None:
         if getattr(form, key) is not None:
             what = f"{key} goes with auth: password"
             spot.at(key).note(problems, what, at_key=True)
+
+
+def _check_socket(form: OctaviaForm, spot: Spot, problems: Problems) -> None:
+    """A unix socket has no address, no port and no TLS."""
+    if form.socket is None:
+        return
+    for key in ("address", "port", "certificate", "key"):
+        if key in form.model_fields_set:
+            spot.at(key).note(problems, f"either socket or {key}, not both", at_key=True)

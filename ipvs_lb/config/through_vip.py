@@ -16,6 +16,7 @@ from ipvs_lb.model.checks import (
     HealthCheck,
     Method,
     PingCheck,
+    SctpCheck,
     UdpCheck,
     Via,
     method_name,
@@ -78,6 +79,8 @@ def _misfits(declared: DeclaredService, check: HealthCheck) -> Iterator[str]:
 
 
 def _protocol(method: Method) -> IPProtocol:
+    if isinstance(method, SctpCheck):
+        return IPProtocol.SCTP
     return IPProtocol.UDP if isinstance(method, _OVER_UDP) else IPProtocol.TCP
 
 

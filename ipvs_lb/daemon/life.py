@@ -33,6 +33,10 @@ if TYPE_CHECKING:
     from ipvs_lb.config.documents import Seen
 
 
+_LAST_CHANGES = 0.3
+"""Seconds for what clients of the compatible API have just asked for."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
     """Where the daemon finds and leaves things, as the command line says."""
@@ -66,7 +70,7 @@ async def _live(settings: Settings) -> None:
     from ipvs_lb.daemon.octavia import Compatible
     from ipvs_lb.wiring import open_daemon
 
-    manager, openings = Manager(), Openings()
+    manager, openings = Manager(), Openings(settings.socket_group)
     source = Source(partial(_load, Loader(settings.config), openings))
     origin = str(settings.config.absolute())
     with open_daemon(source.load, origin, settings.state_dir) as parts:
@@ -103,6 +107,7 @@ async def _live(settings: Settings) -> None:
             stopped = asyncio.create_task(stop.wait(), name="stop")
             await asyncio.wait((stopped, *tasks), return_when=asyncio.FIRST_COMPLETED)
             manager.stopping()
+            await compatible.finish(_LAST_CHANGES)
             await end(stopped, ready, *reloads, *tasks)
         if settings.flush_on_stop:
             await asyncio.to_thread(_flush, parts)

@@ -6,13 +6,15 @@ Rules kept here:
 2. New settings count once the configuration they stand in is in force. Users' tokens end with the old ones. Files are
    read at every reload: one that cannot be used refuses the configuration, a renewed token counts from there on.
 3. Without the block, what clients have made stays in the store and leaves the kernel, also what was on its way there.
-4. A daemon that never had the block does not load any of it.
+4. What the configuration's files declare is shown once it is in force.
+5. A daemon that never had the block does not load any of it.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
@@ -28,11 +30,12 @@ from ipvs_lb.errors import ConfigError, LBError
 from ipvs_lb.events import Event
 from ipvs_lb.model.cloud import OctaviaSettings
 from ipvs_lb.model.config import Config
-from ipvs_lb.model.identity import IPAddress
+from ipvs_lb.model.identity import IPAddress, ServiceKey
 
 if TYPE_CHECKING:
     from ipvs_lb.octavia.auth import Door
     from ipvs_lb.octavia.desk import Desk
+    from ipvs_lb.octavia.files import Shown
     from ipvs_lb.octavia.users import Users
 
 T = TypeVar("T")
@@ -51,6 +54,8 @@ class Compatible:
         self._desk: Desk | None = None
         self._door: Door | None = None
         self._next_door: Door | None = None
+        self._files: Shown | None = None
+        self._next_files: Shown | None = None
         self._wanted: OctaviaSettings | None = None
         self._settings: OctaviaSettings | None = None
         self._app: ASGIApp = _ABSENT
@@ -65,6 +70,7 @@ class Compatible:
         if self._wanted is None:
             return None if self._settings is None else {}
         self._next_door = await self._aside(self._opened_door, self._wanted)
+        self._next_files = await self._aside(self._files_shown, config, self._wanted)
         if self._wanted == self._settings:
             return None
         if self._desk is None:
@@ -96,6 +102,9 @@ class Compatible:
             self._enact()
 
     def _enact(self) -> None:
+        self._files = self._next_files
+        if self._desk is not None and self._files is not None:
+            self._desk.catalogue.show_files(self._files.objects)
         if self._wanted == self._settings:
             if self._door is not None and self._next_door is not None:
                 self._door.static_token = self._next_door.static_token
@@ -127,11 +136,26 @@ class Compatible:
 
         stored = storage.read(await self._aside(self._parts.records.records))
         outside = Outside(
-            declare=self._declare, keep=self._keep, clock=self._parts.clock, told=self._tell
+            declare=self._declare,
+            keep=self._keep,
+            clock=self._parts.clock,
+            told=self._tell,
+            claimed=self._claimed,
         )
         for name in stored.damaged:
             self._tell("record.damaged", {"record": name})
         return Desk(settings, stored, outside)
+
+    def _files_shown(self, config: Config, settings: OctaviaSettings) -> Shown:
+        """What the files of *config* declare, as it is shown under *settings*."""
+        from ipvs_lb.octavia import files
+
+        if not settings.file_services:
+            return files.NOTHING
+        before = self._files or files.NOTHING
+        if settings != self._settings:
+            before = replace(before, branches={})
+        return files.shown(config.services, settings, self._parts.clock(), before)
 
     def _opened_door(self, settings: OctaviaSettings) -> Door:
         """Who may come in. Raises ConfigError when the files of *settings* cannot be used."""
@@ -170,6 +194,16 @@ class Compatible:
         if self._balancer is not None:
             tell = self._balancer.note if name in _ORDINARY else self._balancer.warn
             tell(name, facts)
+
+    def _claimed(self, key: ServiceKey) -> str | None:
+        """Where the configuration's files declare the virtual service *key*, if they do."""
+        from ipvs_lb.octavia.compile import is_compiled
+
+        assert self._balancer is not None, "followed before it begins"  # noqa: S101  # narrows the type
+        layout = self._balancer.roster.layouts.get(key)
+        if layout is None or is_compiled(layout.declared):
+            return None
+        return layout.declared.origin
 
     def _occupied(self) -> set[IPAddress]:
         """Addresses that the configuration's own services answer on, and those of all real servers."""

@@ -30,6 +30,7 @@ class ApiListener:
     """A TCP port for the API: with a bearer token, or with TLS and certificates that `client_ca` has signed, or both.
 
     Files are paths; without `key` the certificate's file has it. `origin` is where a problem with it is to be told.
+    With `path` it is the unix socket there, and no TCP port.
     """
 
     address: IPAddress
@@ -39,11 +40,17 @@ class ApiListener:
     certificate: str | None = None
     key: str | None = None
     client_ca: str | None = None
+    path: str | None = None
     face: Face = Face.NATIVE
     origin: str = field(default="api", compare=False)
 
     def __str__(self) -> str:
-        return endpoint(self.address, self.port)
+        return endpoint(self.address, self.port) if self.path is None else self.path
+
+    @property
+    def place(self) -> tuple[object, ...]:
+        """Where it is: two at one place cannot be open at the same time."""
+        return (self.address, self.port) if self.path is None else (self.path,)
 
     @property
     def takes_tokens(self) -> bool:
@@ -81,6 +88,8 @@ class ApiListener:
 
     def covers(self, other: ApiListener) -> bool:
         """Whether both would listen for some of the same connections."""
+        if self.path is not None or other.path is not None:
+            return self.path == other.path
         if self.port != other.port or self.address.version != other.address.version:
             return False
         return (

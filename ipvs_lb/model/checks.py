@@ -69,6 +69,11 @@ class UdpCheck:
     mask: bytes | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class SctpCheck:
+    """An SCTP association is accepted."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DnsCheck:
     """A DNS query over UDP is answered without error, and contains `answer` when given."""
@@ -144,6 +149,7 @@ Method = (
     | HttpCheck
     | TlsCheck
     | UdpCheck
+    | SctpCheck
     | DnsCheck
     | PingCheck
     | SmtpCheck

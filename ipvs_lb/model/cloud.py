@@ -64,13 +64,18 @@ class Identification(enum.StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OctaviaListener(ApiListener):
-    """The port of the compatible API: who asks is found out behind it, by names and passwords."""
+    """The port or socket of the compatible API: who asks is found out behind it, by names and passwords."""
 
     face: Face = Face.OCTAVIA
     identification: Identification = Identification.PASSWORD
 
     def flaws(self) -> Iterator[tuple[str, str]]:
-        """What does not go together: passwords go over TLS, and without them only this machine may ask."""
+        """What does not go together: passwords go over TLS, and without them only this machine may ask.
+
+        Who may open a unix socket is up to its owner and mode.
+        """
+        if self.path is not None:
+            return
         if self.key is not None and self.certificate is None:
             yield "key", "a key goes with a certificate, which is missing"
         if self.address.is_loopback:
@@ -90,7 +95,8 @@ class OctaviaSettings:
 
     Files are paths: `users` has names, password hashes and roles, `token_file` a token that may do everything.
     `limits`: how many objects of a kind a project may have. Seconds: `token_lifetime`. `guard_vips`: nothing but
-    listeners answers on the addresses of load balancers.
+    listeners answers on the addresses of load balancers. `file_services`: what the configuration's files declare is
+    shown as well.
     """
 
     listener: OctaviaListener
@@ -104,6 +110,7 @@ class OctaviaSettings:
     limits: Mapping[str, int] = field(default_factory=dict)
     networks: tuple[Network, ...] = ()
     guard_vips: bool = False
+    file_services: bool = True
 
     @property
     def identification(self) -> Identification:

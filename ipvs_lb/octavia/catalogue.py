@@ -77,6 +77,7 @@ class Catalogue:
         }
         self._inside: defaultdict[str, dict[Name, None]] = defaultdict(dict)
         self._per_project: defaultdict[tuple[str, Kind], int] = defaultdict(int)
+        self._from_files: Mapping[Name, AnyObject] = {}
         self.take(putting(*objects))
 
     def of_kind(self, kind: Kind) -> Mapping[str, AnyObject]:
@@ -86,16 +87,22 @@ class Catalogue:
     def take(self, change: Change) -> None:
         """Put *change* in place."""
         for (kind, identifier), thing in change.items():
-            known = self._of_kind[kind]
-            before = known.get(identifier)
+            before = self._of_kind[kind].get(identifier)
             if before is not None:
                 self._per_project[before.project_id, kind] -= 1
+            if thing is not None:
+                self._per_project[thing.project_id, kind] += 1
+        self._put(change)
+
+    def _put(self, change: Change) -> None:
+        for (kind, identifier), thing in change.items():
+            known = self._of_kind[kind]
+            before = known.get(identifier)
             if thing is None:
                 known.pop(identifier, None)
                 self._inside.pop(identifier, None)
             else:
                 known[identifier] = thing
-                self._per_project[thing.project_id, kind] += 1
             self._file(kind, identifier, before, thing)
 
     def _file(
@@ -112,6 +119,16 @@ class Catalogue:
     def reverse(self, change: Change) -> Change:
         """The change that takes *change* back, worked out before it is taken."""
         return {(kind, one): self._of_kind[kind].get(one) for kind, one in change}
+
+    def show_files(self, objects: Mapping[Name, AnyObject]) -> None:
+        """Have *objects*, what the configuration's files declare, in place of what they did; no quota counts it."""
+        before, self._from_files = self._from_files, objects
+        self._put({name: None for name in before if name not in objects})
+        self._put({name: one for name, one in objects.items() if before.get(name) is not one})
+
+    def is_from_file(self, thing: AnyObject) -> bool:
+        """Whether the configuration's files declare *thing*."""
+        return name_of(thing) in self._from_files
 
     def count(self, project: str, kind: Kind) -> int:
         """How many objects of *kind* belong to *project*."""

@@ -14,6 +14,7 @@ from ipvs_lb.model.checks import (
     HttpCheck,
     Method,
     PingCheck,
+    SctpCheck,
     TcpCheck,
     Tls,
     TlsCheck,
@@ -58,12 +59,12 @@ def declared(
     tree: Tree, vips: Sequence[Vip], *, source_nat: SourceNat = SourceNat.OFF
 ) -> tuple[DeclaredService, ...]:
     """The services that *tree* comes to on *vips*, its own addresses and the floating ones that lead to them."""
-    if not _counts(tree.load_balancer):
+    if not is_wanted(tree.load_balancer):
         return ()
     return tuple(
         _service(tree, listener, of_family, source_nat)
         for listener in tree.listeners
-        if _counts(listener)
+        if is_wanted(listener)
         for of_family in _by_family(vips)
     )
 
@@ -76,7 +77,8 @@ def _by_family(vips: Sequence[Vip]) -> Iterable[Sequence[Vip]]:
     return (same, other) if other else (same,)
 
 
-def _counts(thing: AnyObject) -> bool:
+def is_wanted(thing: AnyObject) -> bool:
+    """Whether *thing* is to be in force: enabled, and not on its way out."""
     return thing.admin_state_up and thing.provisioning is not Provisioning.PENDING_DELETE
 
 
@@ -86,12 +88,12 @@ def _service(
     protocol = IPProtocol[TRANSPORTS[listener.protocol]]
     port, version = Port(listener.protocol_port), vips[0].address.version
     pool = next((one for one in tree.pools if one.id == listener.default_pool_id), None)
-    if pool is not None and not _counts(pool):
+    if pool is not None and not is_wanted(pool):
         pool = None
-    members = [] if pool is None else [one for one in tree.members[pool.id] if _counts(one)]
+    members = [] if pool is None else [one for one in tree.members[pool.id] if is_wanted(one)]
     members = [one for one in members if one.address.version == version]
     monitor = None if pool is None else tree.monitors.get(pool.id)
-    checks = monitor if monitor is not None and _counts(monitor) else None
+    checks = monitor if monitor is not None and is_wanted(monitor) else None
     return DeclaredService(
         name=name_of(listener, is_main=version == tree.load_balancer.vip.address.version),
         keys=tuple(AddressKey(protocol, vip.address, port) for vip in vips),
@@ -102,6 +104,12 @@ def _service(
         allow=canonical(listener.allowed_cidrs or ()),
         origin=f"{ORIGIN}{tree.load_balancer.id}",
     )
+
+
+def keys_of(listener: Listener, addresses: Iterable[IPAddress]) -> list[AddressKey]:
+    """The virtual services of *listener* on *addresses*."""
+    protocol, port = IPProtocol[TRANSPORTS[listener.protocol]], Port(listener.protocol_port)
+    return [AddressKey(protocol, address, port) for address in addresses]
 
 
 def is_compiled(declared: DeclaredService) -> bool:
@@ -202,6 +210,8 @@ def _method(monitor: HealthMonitor) -> Method:
             return TlsCheck()
         case "UDP-CONNECT":
             return UdpCheck()
+        case "SCTP":
+            return SctpCheck()
         case _:
             return TcpCheck()
 

@@ -4,7 +4,8 @@ Rules kept here:
 1. A change is in place before anything is waited for, so that two requests never both find a load balancer free.
 2. It is on the disk before the answer; one that cannot be written is taken back.
 3. The kernel comes after the answer. Nothing is ACTIVE before the kernel has it; ERROR when the kernel refuses.
-4. What was pending when the process died is put in force again by the next one.
+4. What was pending when the process died is put in force again by the next one; so is what was in force for less than
+   a moment, the end of which had not been written (`ledger`).
 """
 
 from __future__ import annotations
@@ -20,15 +21,16 @@ from uuid import uuid4
 from ipvs_lb.errors import LBError, StoreError
 from ipvs_lb.model.cloud import OctaviaSettings
 from ipvs_lb.model.config import DeclaredService
-from ipvs_lb.model.identity import IPAddress
+from ipvs_lb.model.identity import IPAddress, ServiceKey
 from ipvs_lb.octavia import storage
 from ipvs_lb.octavia.catalogue import Catalogue, Change
 from ipvs_lb.octavia.changes import Author, settled
-from ipvs_lb.octavia.compile import declared
+from ipvs_lb.octavia.compile import declared, is_wanted, keys_of
 from ipvs_lb.octavia.faults import Fault
 from ipvs_lb.octavia.floating import FloatingIp, answering, freed, used
+from ipvs_lb.octavia.ledger import Ledger
 from ipvs_lb.octavia.networks import Networks
-from ipvs_lb.octavia.objects import Kind
+from ipvs_lb.octavia.objects import Kind, Listener
 from ipvs_lb.octavia.quotas import Quota
 
 _MOMENT = 1e-6
@@ -38,6 +40,10 @@ _MOMENT = 1e-6
 def new_id() -> str:
     """An identifier that nothing else has."""
     return str(uuid4())
+
+
+def _free(_key: ServiceKey) -> None:
+    """Nothing is declared elsewhere."""
 
 
 class Declare(Protocol):
@@ -50,12 +56,16 @@ class Declare(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outside:
-    """What the desk works with. `keep` writes named texts durably and raises StoreError; `clock` is Unix seconds."""
+    """What the desk works with. `keep` writes named texts durably and raises StoreError; `clock` is Unix seconds.
+
+    `claimed` says where the configuration's files declare a virtual service, if they do.
+    """
 
     declare: Declare
     keep: Callable[[Mapping[str, str | None]], Awaitable[None]]
     clock: Callable[[], float]
     told: Callable[[str, Mapping[str, str]], None]
+    claimed: Callable[[ServiceKey], str | None] = _free
 
 
 class Desk:
@@ -68,6 +78,7 @@ class Desk:
         self.floating = {one.id: one for one in stored.floating}
         self.quotas = stored.quotas
         self._outside = outside
+        self._ledger = Ledger(outside.keep)
         self._locks: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
         self._under_way: set[asyncio.Task[None]] = set()
 
@@ -75,7 +86,11 @@ class Desk:
 
     def groups(self, settings: OctaviaSettings) -> dict[str, tuple[DeclaredService, ...]]:
         """The services of every load balancer under *settings*, by its identifier."""
-        return {one: self._declared(one, settings) for one in self.catalogue.load_balancers}
+        return {
+            one: self._declared(one, settings)
+            for one, thing in self.catalogue.load_balancers.items()
+            if not self.catalogue.is_from_file(thing)
+        }
 
     def adopt(self, settings: OctaviaSettings) -> None:
         """Work by *settings* from now on."""
@@ -110,6 +125,7 @@ class Desk:
 
     async def take(self, change: Change, load_balancer: str) -> None:
         """Put *change* of *load_balancer* in place; durable when this returns, in force soon after. Raises Fault."""
+        self._refuse_claimed(change, load_balancer)
         back = self.catalogue.reverse(change)
         self.catalogue.take(change)
         try:
@@ -121,6 +137,8 @@ class Desk:
 
     async def take_floating(self, identifier: str, after: FloatingIp | None) -> None:
         """Put a floating IP in place, durable and in force when this returns. Raises Fault."""
+        for load_balancer in self._holders(after):
+            self._refuse_claims(self.catalogue.listeners_of(load_balancer), _addresses(after))
         before = self.floating.get(identifier)
         self._put_floating(identifier, after)
         try:
@@ -146,9 +164,26 @@ class Desk:
                 self._begin(one)
 
     async def finish(self) -> None:
-        """Return when no change is under way."""
+        """Return when no change is under way, and all is written."""
         while self._under_way:
             await asyncio.wait(tuple(self._under_way))
+        await self._ledger.settle()
+
+    def _refuse_claimed(self, change: Change, load_balancer: str) -> None:
+        """Raise a fault where *change* is about a virtual service that the configuration's files declare."""
+        listeners = [thing for thing in change.values() if isinstance(thing, Listener)]
+        if listeners and load_balancer in self.catalogue.load_balancers:
+            tree = self.catalogue.tree(load_balancer)
+            vips = answering(tree, self.floating.values(), self.networks)
+            self._refuse_claims(listeners, [vip.address for vip in vips])
+
+    def _refuse_claims(self, listeners: Iterable[Listener], addresses: Sequence[IPAddress]) -> None:
+        for listener in listeners:
+            for key in keys_of(listener, addresses) if is_wanted(listener) else ():
+                place = self._outside.claimed(key)
+                if place is not None:
+                    text = f"Virtual service {key} is already declared at {place}."
+                    raise Fault(409, text, kind="Conflict")
 
     def _put_floating(self, identifier: str, one: FloatingIp | None) -> None:
         if one is None:
@@ -165,7 +200,7 @@ class Desk:
 
     async def _keep(self, texts: Mapping[str, str | None]) -> None:
         try:
-            await self._outside.keep(texts)
+            await self._ledger.keep(texts)
         except StoreError as error:
             raise Fault(503, f"The change could not be written down: {error}") from error
 
@@ -185,12 +220,7 @@ class Desk:
         texts = storage.texts(change)
         if (Kind.LOAD_BALANCER, load_balancer) in change:
             texts |= self._freed(load_balancer, change)
-        while True:
-            try:
-                await self._outside.keep(texts)
-                break
-            except StoreError:
-                await asyncio.sleep(1.0)  # PENDING until it is written: a restart would find it so
+        self._ledger.owe(texts)
         self.catalogue.take(change)
         if load_balancer not in self.catalogue.load_balancers:
             self._locks.pop(load_balancer, None)
@@ -238,3 +268,7 @@ class Desk:
 
 def _networks(settings: OctaviaSettings) -> Networks:
     return Networks(settings.networks, guard_vips=settings.guard_vips)
+
+
+def _addresses(one: FloatingIp | None) -> list[IPAddress]:
+    return [] if one is None else [one.address]

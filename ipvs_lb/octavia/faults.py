@@ -72,6 +72,12 @@ def forbidden() -> Fault:
     return Fault(403, "Policy does not allow this request to be performed.")
 
 
+def from_file(kind: Kind, identifier: str) -> Fault:
+    """The configuration's files declare it."""
+    what = f"{kind.words} {identifier} is declared in the gateway's configuration, and can be changed only there."
+    return Fault(403, what)
+
+
 def unsupported(what: str) -> Fault:
     """Octavia can, and layer 4 cannot."""
     return Fault(501, f"Provider 'ipvs' does not support a requested option: {what}")

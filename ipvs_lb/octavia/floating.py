@@ -10,9 +10,10 @@ from ipvs_lb.model.host import Vip
 from ipvs_lb.model.identity import IPAddress
 from ipvs_lb.octavia.catalogue import Catalogue, Tree
 from ipvs_lb.octavia.changes import Author
-from ipvs_lb.octavia.faults import Fault
+from ipvs_lb.octavia.faults import Fault, from_file
 from ipvs_lb.octavia.fields import address, tags, text, uuid
 from ipvs_lb.octavia.networks import HeldVip, Networks, addresses, ports
+from ipvs_lb.octavia.objects import Kind
 
 _NEW = {
     "floating_network_id",
@@ -54,7 +55,7 @@ def used(catalogue: Catalogue, floating: Iterable[FloatingIp]) -> set[IPAddress]
 def answering(tree: Tree, floating: Iterable[FloatingIp], networks: Networks) -> tuple[Vip, ...]:
     """The addresses on which a load balancer answers: its own, and the floating ones of its ports."""
     own = tree.load_balancer.vips
-    held = {vip.port_id for vip in own}
+    held = {vip.port_id for vip in own if vip.port_id is not None}
     addresses = [vip.address for vip in own]
     addresses += [one.address for one in floating if one.port_id in held]
     return tuple(networks.vip(one) for one in dict.fromkeys(addresses))
@@ -128,6 +129,10 @@ def _led(
     held = ports(catalogue).get(port)
     if held is None:
         raise Fault(404, f"Port {port} could not be found.", kind="PortNotFound")
+    if catalogue.is_from_file(held.load_balancer):
+        raise Fault(
+            403, str(from_file(Kind.LOAD_BALANCER, held.load_balancer.id)), kind="Forbidden"
+        )
     fixed = body.get("fixed_ip_address")
     if fixed is not None and address("fixed_ip_address", fixed) != held.vip.address:
         raise Fault(400, f"Port {port} does not have fixed ip {fixed}.", kind="BadRequest")

@@ -76,7 +76,8 @@ def listed(
     that of the list. Of several values for one filter, *any_of* them will do. Raises Fault.
     """
     wanted = _filters(query, filters, any_of=any_of)
-    chosen = [row for row in rows if _fits(row, wanted) and _has_tags(row, query)]
+    tags = _tags(query)
+    chosen = [row for row in rows if _fits(row, wanted) and (not tags or _has_tags(row, tags))]
     ordered = _sorted(chosen, query, fields)
     page = _paged(ordered, query, url)
     return Page([_with_fields(row, query) for row in page.rows], page.links)
@@ -123,19 +124,23 @@ def _equals(value: JSON, wanted: str) -> bool:
             return str(value) == wanted
 
 
-def _has_tags(row: Row, query: Sequence[tuple[str, str]]) -> bool:
-    own = row.get("tags")
-    mine = set(map(str, own)) if isinstance(own, list) else set()
+def _tags(query: Sequence[tuple[str, str]]) -> dict[str, set[str]]:
+    """The tags asked for, by the filter that asks for any."""
     asked = {
         name: {tag for value in _all(query, name) for tag in value.split(",") if tag}
         for name in _TAG_FILTERS
     }
-    return (
-        asked["tags"] <= mine
-        and (not asked["tags-any"] or bool(asked["tags-any"] & mine))
-        and (not asked["not-tags"] or not asked["not-tags"] <= mine)
-        and not asked["not-tags-any"] & mine
-    )
+    return {name: tags for name, tags in asked.items() if tags}
+
+
+def _has_tags(row: Row, asked: Mapping[str, set[str]]) -> bool:
+    own = row.get("tags")
+    mine = set(map(str, own)) if isinstance(own, list) else set()
+    for name, tags in asked.items():
+        is_so = bool(tags & mine) if name.endswith("-any") else tags <= mine
+        if is_so is name.startswith("not-"):
+            return False
+    return True
 
 
 def _sorted(rows: list[Row], query: Sequence[tuple[str, str]], known: Collection[str]) -> list[Row]:

@@ -60,6 +60,7 @@ def ports(catalogue: Catalogue) -> Mapping[str, HeldVip]:
         vip.port_id: HeldVip(load_balancer, vip)
         for load_balancer in catalogue.load_balancers.values()
         for vip in load_balancer.vips
+        if vip.port_id is not None
     }
 
 

@@ -93,12 +93,12 @@ class Resource:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VipAddress:
-    """An address of a load balancer, with the port of the network that holds it."""
+    """An address of a load balancer, with the port of the network that holds it; None: it is in none that we know."""
 
     address: IPAddress
-    port_id: str
-    subnet_id: str
-    network_id: str
+    port_id: str | None
+    subnet_id: str | None
+    network_id: str | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -178,8 +178,6 @@ def _check_monitor_type(monitor: HealthMonitor, pool: Pool) -> None:
             f"The request delay value {monitor.delay} should be larger than"
             f" {_LEAST_UDP_DELAY} for UDP-CONNECT health monitor type."
         )
-    if monitor.type == "SCTP":
-        raise unsupported("health monitors of type SCTP")
 
 
 def settled_monitor(monitor: HealthMonitor) -> HealthMonitor:

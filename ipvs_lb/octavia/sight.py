@@ -7,28 +7,19 @@ from dataclasses import dataclass
 
 from ipvs_lb.engine.control import Snapshot
 from ipvs_lb.model.identity import (
-    AddressKey,
-    IPAddress,
-    IPProtocol,
     Port,
     ServerKey,
     ServiceKey,
 )
 from ipvs_lb.model.table import Statistics
 from ipvs_lb.octavia.catalogue import Catalogue, Tree
+from ipvs_lb.octavia.compile import keys_of
 from ipvs_lb.octavia.objects import AnyObject, Listener, Member, Operating
 from ipvs_lb.octavia.operating import Verdict, at_first, observed
-from ipvs_lb.octavia.rules import TRANSPORTS
 from ipvs_lb.policy import Rule
 from ipvs_lb.serial import JSON
 
 _DOWN = {Rule.FAILING, Rule.DAMPED, Rule.FORCED_DOWN, Rule.AGENT_MAINT}
-
-
-def keys_of(listener: Listener, addresses: Iterable[IPAddress]) -> list[AddressKey]:
-    """The virtual services of *listener* on *addresses*."""
-    protocol, port = IPProtocol[TRANSPORTS[listener.protocol]], Port(listener.protocol_port)
-    return [AddressKey(protocol, address, port) for address in addresses]
 
 
 @dataclass(frozen=True, slots=True)

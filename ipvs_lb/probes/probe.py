@@ -20,6 +20,7 @@ from ipvs_lb.model.checks import (
     PingCheck,
     PostgresCheck,
     RedisCheck,
+    SctpCheck,
     SmtpCheck,
     TcpCheck,
     TlsCheck,
@@ -37,6 +38,7 @@ from ipvs_lb.probes.ping import probe_ping
 from ipvs_lb.probes.postgres import probe_postgres
 from ipvs_lb.probes.program import probe_exec
 from ipvs_lb.probes.redis import probe_redis
+from ipvs_lb.probes.sctp import probe_sctp
 from ipvs_lb.probes.smtp import probe_smtp
 from ipvs_lb.probes.tcp import probe_tcp
 from ipvs_lb.probes.tls import probe_tls, tls_failure
@@ -98,6 +100,8 @@ async def _dispatch(method: Method, wire: Wire) -> Finding:  # noqa: C901, PLR09
             return await probe_tls(method, wire)
         case UdpCheck():
             return await probe_udp(method, wire)
+        case SctpCheck():
+            return await probe_sctp(method, wire)
         case DnsCheck():
             return await probe_dns(method, wire)
         case PingCheck():

@@ -85,10 +85,13 @@ class Wire:
         if opened.type == socket.SOCK_STREAM:
             # An aborted connection leaves no TIME_WAIT behind, on either side.
             opened.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _ABORT_ON_CLOSE)
+        if opened.type == socket.SOCK_STREAM and opened.proto != socket.IPPROTO_SCTP:
             opened.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         else:
             _report_icmp_errors(opened)
         source = self.source if self.towards is None else self._facing(self.towards)
+        if source is None and opened.proto == socket.IPPROTO_SCTP:
+            source = _source_towards(self.target.address, ErrorClass.UNREACHABLE, self.mark)
         if source is not None:
             self._bind(opened, source)
 
@@ -135,13 +138,15 @@ def wire_of(probe: Probe, watch: Stopwatch) -> Wire:
     )
 
 
-def _source_towards(host: IPAddress, trouble: ErrorClass) -> IPAddress:
-    """The address that this machine's packets to *host* have; nothing is sent to find out.
+def _source_towards(host: IPAddress, trouble: ErrorClass, mark: int = 0) -> IPAddress:
+    """The address that this machine's packets to *host*, with *mark*, have; nothing is sent to find out.
 
     Raises ProbeFailure of class *trouble* where there is no way to *host*.
     """
     family = socket.AF_INET if host.version == _IPV4 else socket.AF_INET6
     with socket.socket(family, socket.SOCK_DGRAM) as asked:
+        if mark:
+            asked.setsockopt(socket.SOL_SOCKET, socket.SO_MARK, mark)
         try:
             asked.connect((str(host), _ANY_PORT))
         except OSError as error:
@@ -152,7 +157,7 @@ def _source_towards(host: IPAddress, trouble: ErrorClass) -> IPAddress:
 
 
 def _report_icmp_errors(opened: socket.socket) -> None:
-    """Have "host unreachable" reported too, which Linux keeps from datagram sockets otherwise."""
+    """Have "host unreachable" reported too, which Linux keeps from all but TCP sockets otherwise."""
     if opened.family == socket.AF_INET6:
         opened.setsockopt(socket.IPPROTO_IPV6, _IPV6_RECVERR, 1)
         return

@@ -81,7 +81,8 @@ def writing(
     """
     with _translated(path):
         make_directory(path.parent)
-        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+        if not path.exists():  # closing a file that SQLite has open would end its locks (fcntl(2))
+            os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
         path.chmod(0o600)
         with closing(_connect(path)) as connection:
             if not is_sound:
@@ -93,6 +94,22 @@ def writing(
             _bring_up_to_date(connection, version, migrations)
             yield connection
             connection.execute("COMMIT")
+
+
+def held(path: Path) -> sqlite3.Connection:
+    """A connection that does nothing but stay open, for any thread to close. Raises StoreError.
+
+    Whoever closes the last one has SQLite carry all changes over into the file, which takes several times as long as a
+    change: with this one there, that happens once in a thousand pages.
+    """
+    with _translated(path):
+        connection = _connect(path, check_same_thread=False)
+        try:
+            connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+        except sqlite3.Error:
+            connection.close()
+            raise
+    return connection
 
 
 def set_aside(path: Path) -> Path:
@@ -123,9 +140,15 @@ def unusable(path: Path, problem: Exception) -> StoreError:
     return StoreError(f"{path}: {getattr(problem, 'strerror', None) or problem}")
 
 
-def _connect(path: Path) -> sqlite3.Connection:
+def _connect(path: Path, *, check_same_thread: bool = True) -> sqlite3.Connection:
     uri = f"{path.absolute().as_uri()}?mode=rw"
-    return sqlite3.connect(uri, uri=True, timeout=BUSY_SECONDS, isolation_level=None)
+    return sqlite3.connect(
+        uri,
+        uri=True,
+        timeout=BUSY_SECONDS,
+        isolation_level=None,
+        check_same_thread=check_same_thread,
+    )
 
 
 def _check_pages(connection: sqlite3.Connection) -> None:

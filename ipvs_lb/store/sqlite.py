@@ -10,9 +10,10 @@ import json
 import sqlite3
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from ipaddress import ip_interface
 from pathlib import Path
+from threading import Lock
 from typing import Self, TypeVar
 
 from ipvs_lb.errors import StoreError, UsageError
@@ -21,7 +22,7 @@ from ipvs_lb.model.host import InterfaceAddress
 from ipvs_lb.model.identity import parse_service_key
 from ipvs_lb.model.settings import SyncRole
 from ipvs_lb.serial import MalformedError, desired_from_json
-from ipvs_lb.store.database import DamagedError, reading, set_aside, writing
+from ipvs_lb.store.database import DamagedError, held, reading, set_aside, writing
 from ipvs_lb.store.packing import pack
 
 FILE_NAME = "state.db"
@@ -45,12 +46,19 @@ class SqliteStore:
         self.path = path
         self._warnings: list[str] = []
         self._sound: tuple[int, int] | None = None  # the file that has been read from end to end
+        self._holding = Lock()
+        self._held: sqlite3.Connection | None = None
+        self._held_file: tuple[int, int] | None = None
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Nothing is held between calls, so a run of any length keeps nobody out."""
+        """No lock is held between calls, so a run of any length keeps nobody out."""
+        self._let_go()
+
+    def __del__(self) -> None:
+        self._let_go()
 
     @property
     def warnings(self) -> tuple[str, ...]:
@@ -101,7 +109,10 @@ class SqliteStore:
         return self._read(_records, {})
 
     def record(self, changes: Mapping[str, str | None]) -> None:
-        """Write texts, and forget those that are None, in one transaction. Raises StoreError."""
+        """Write texts, and forget those that are None, in one transaction. Raises StoreError.
+
+        Who writes some will write more: the file is kept open from here on.
+        """
         with self._change() as connection:
             connection.executemany(
                 "DELETE FROM records WHERE name = ?",
@@ -111,6 +122,21 @@ class SqliteStore:
                 "INSERT OR REPLACE INTO records (name, text) VALUES (?, ?)",
                 [(name, text) for name, text in changes.items() if text is not None],
             )
+        self._hold()
+
+    def _hold(self) -> None:
+        with (
+            self._holding,
+            suppress(DamagedError, StoreError),
+        ):  # without it all is as right, and slower
+            if self._held is None or self._held_file != self._file():
+                self._let_go()
+                self._held, self._held_file = held(self.path), self._file()
+
+    def _let_go(self) -> None:
+        if self._held is not None:
+            self._held.close()
+        self._held = None
 
     def _unpacked(self, number: int, packed: bytes) -> Desired:
         try:

@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
@@ -257,6 +258,28 @@ def test_a_listener_can_go_from_one_address_to_all_and_back(tmp_path: Path) -> N
         running.reload(one)
         assert not is_listened_on(port, "127.0.0.2")
         assert status(port) == 200
+
+
+def test_the_file_of_a_unix_socket_comes_and_goes_with_its_listener(tmp_path: Path) -> None:
+    path, file = tmp_path / "more.sock", tmp_path / "file"
+    file.write_text("")
+    one, other = listener(free_port()), listener(1, path=str(path))
+    with served(tmp_path, one) as running:
+        running.reload(one, other)
+        before = path.stat().st_ino
+        running.reload(replace(one, token="another-token-of-some-length"), other)
+        assert path.stat().st_ino == before
+        running.reload(one, replace(other, token="another-token-of-some-length"))
+        assert path.stat().st_ino == before
+        refused = replace(other, path=str(file))
+        assert problems_of([one, refused], running.openings) == (
+            f"api: {file}: there is a file that is no socket",
+        )
+        assert path.stat().st_ino == before
+        running.reload(one)
+        assert not path.exists()
+        assert problems_of([other, refused], running.openings)
+        assert not path.exists()
 
 
 @pytest.mark.parametrize("address", ["192.0.2.1", "2001:db8::1"])

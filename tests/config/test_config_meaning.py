@@ -259,18 +259,25 @@ def test_every_type_of_check_is_carried_field_by_field() -> None:
         checks.DnsCheck(name="example.org", record_type="A", answer="192.0.2.1"),
         checks.UdpCheck(payload=b"\x00\xff", expect=b"\x80", mask=b"\xf0"),
         checks.PingCheck(),
+        checks.SctpCheck(),
         checks.ExecCheck(command=("/usr/lib/ipvs-lb/check-queue", "--limit", "100")),
         checks.FileCheck(path="/run/ipvs-lb/own-tests.weight", weight=True),
         checks.AgentCheck(),
         TcpCheck(),
     ]
-    assert services[3].servers[0].checks[3].via is Via.VIP
+    assert services[4].servers[0].checks[3].via is Via.VIP
 
 
 def test_the_defaults_of_forms_are_those_of_the_model() -> None:
     methods: list[checks.Method] = [
-        *(TcpCheck(), HttpCheck(), checks.TlsCheck(), checks.UdpCheck(), checks.DnsCheck()),
-        *(checks.PingCheck(), checks.SmtpCheck(), checks.GrpcCheck(), checks.RedisCheck()),
+        *(TcpCheck(), HttpCheck(), checks.TlsCheck(), checks.UdpCheck(), checks.SctpCheck()),
+        *(
+            checks.DnsCheck(),
+            checks.PingCheck(),
+            checks.SmtpCheck(),
+            checks.GrpcCheck(),
+            checks.RedisCheck(),
+        ),
         *(checks.MysqlCheck(), checks.PostgresCheck()),
     ]
     kinds = [kind for kind in FORMS if kind not in {"https", "exec", "file", "agent"}]

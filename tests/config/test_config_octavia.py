@@ -38,7 +38,7 @@ def test_there_is_no_such_api_unless_it_is_said():
 def test_the_block_means_what_it_says():
     settings = load(
         "{address: 10.0.0.2, port: 9999, certificate: /c, key: /k, users: /u, project_name: demo, project_id: p-1,"
-        " token_lifetime: 2h, source_nat: off, region: here, quotas: {pool: 3, member: -1}}"
+        " token_lifetime: 2h, source_nat: off, region: here, file_services: no, quotas: {pool: 3, member: -1}}"
     )
     assert settings is not None
     assert str(settings.listener) == "10.0.0.2:9999"
@@ -46,7 +46,7 @@ def test_the_block_means_what_it_says():
     assert settings.identification is Identification.PASSWORD
     assert (settings.users, settings.project_name, settings.project_id) == ("/u", "demo", "p-1")
     assert (settings.token_lifetime, settings.region) == (7200, "here")
-    assert settings.source_nat is SourceNat.OFF
+    assert (settings.source_nat, settings.file_services) == (SourceNat.OFF, False)
     assert settings.limits == {"pool": 3, "member": -1}
     (network,) = settings.networks
     (subnet,) = network.subnets
@@ -64,8 +64,18 @@ def test_little_has_to_be_said_on_a_loopback_address():
     assert str(settings.listener) == "127.0.0.1:9876"
     assert (settings.source_nat, settings.limits) == (SourceNat.AUTO, {})
     assert len(settings.project_id) == 32
+    assert settings.file_services
     assert load("{auth: none}") == settings
     assert not list(settings.listener.flaws())
+
+
+def test_a_unix_socket_needs_no_passwords():
+    settings = load("{socket: /run/ipvs-lb/octavia.sock, auth: none}")
+    assert settings is not None
+    assert str(settings.listener) == "/run/ipvs-lb/octavia.sock"
+    assert not list(settings.listener.flaws())
+    api = "api: {listen: [{address: 127.0.0.1, port: 9876, token: x}]}\n"
+    assert load("{socket: /s, users: /u}", api + NETWORKS) is not None
 
 
 @pytest.mark.parametrize(
@@ -87,6 +97,13 @@ def test_little_has_to_be_said_on_a_loopback_address():
         (
             "{users: /u, key: /k}",
             ["6:22: octavia.key: a key goes with a certificate, which is missing"],
+        ),
+        (
+            "{socket: /s, address: 127.0.0.1, port: 99, users: /u}",
+            [
+                "6:23: octavia.address: either socket or address, not both",
+                "6:43: octavia.port: either socket or port, not both",
+            ],
         ),
         ("{auth: none, users: /u}", ["6:23: octavia.users: users goes with auth: password"]),
         (

@@ -469,7 +469,7 @@ services:
   - {name: a, vip: 10.0.0.1, port: 80, servers: [], health_check: {path: /}}
 """,
         [
-            "lb.yaml:3:67: services.0.health_check.type: required key is missing, expected tcp, http, https, tls, udp, dns, ping, smtp, grpc, redis, mysql, postgres, exec, file or agent"
+            "lb.yaml:3:67: services.0.health_check.type: required key is missing, expected tcp, http, https, tls, udp, sctp, dns, ping, smtp, grpc, redis, mysql, postgres, exec, file or agent"
         ],
         id="check2",
     ),
@@ -1342,7 +1342,7 @@ services:
     health_check: {type: [tcp]}
 """,
         [
-            "lb.yaml:7:26: services.0.health_check.type: expected tcp, http, https, tls, udp, dns, ping, smtp, grpc, redis, mysql, postgres, exec, file or agent, found a list"
+            "lb.yaml:7:26: services.0.health_check.type: expected tcp, http, https, tls, udp, sctp, dns, ping, smtp, grpc, redis, mysql, postgres, exec, file or agent, found a list"
         ],
         id="check-type-list",
     ),

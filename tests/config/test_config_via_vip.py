@@ -98,7 +98,12 @@ CHECK = "services.0.health_check"
         pytest.param(
             written("type: tcp", "vip: 10.0.0.16, port: 53, protocol: sctp"),
             f"{CHECK}: via: vip: tcp checks are not for sctp services",
-            id="sctp",
+            id="tcp-for-sctp",
+        ),
+        pytest.param(
+            written("type: sctp"),
+            f"{CHECK}: via: vip: sctp checks are not for tcp services",
+            id="sctp-for-tcp",
         ),
         pytest.param(
             written('type: tcp, source: "2001:db8::2"'),

@@ -6,6 +6,7 @@ import asyncio
 import base64
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from ipaddress import ip_address
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,7 @@ from ipvs_lb.engine.parts import Parts
 from ipvs_lb.errors import ConfigError
 from ipvs_lb.model.cloud import Identification
 from ipvs_lb.model.config import Config
+from ipvs_lb.model.identity import AddressKey, IPProtocol, Port
 from tests import daemon_world
 from tests.daemon_world import web
 from tests.octavia.world import (
@@ -188,6 +190,30 @@ async def test_other_settings_count_from_the_reload_on_and_tokens_end_with_the_o
     assert (await world.ask("GET", "/loadbalancers", **asking)).status == 401
     refused = await world.ask("POST", "/loadbalancers", fields, authorization=basic())
     assert refused.fault == (403, "Quota has been met for resources: Load Balancer")
+    await world.down()
+
+
+async def test_services_of_the_files_are_shown_as_they_are_in_force():
+    world = World(octavia=SETTINGS)
+    world.config = replace(world.config, services=(web(4),))
+    await world.up()
+    (one,) = (await world.ask("GET", "/listeners")).json["listeners"]
+    assert (one["operating_status"], one["tags"]) == ("ONLINE", ["file"])
+    answer = await world.ask("DELETE", f"/listeners/{one['id']}")
+    assert answer.fault[0] == 403
+    more = AddressKey(IPProtocol.TCP, ip_address("10.0.0.17"), Port(80))
+    await world.reload(web(4), replace(web(6), name="more", keys=(more,)), octavia=SETTINGS)
+    ids = [listener["id"] for listener in (await world.ask("GET", "/listeners")).json["listeners"]]
+    assert (ids[0], len(ids)) == (one["id"], 2)
+    taken = {"vip_subnet_id": SUBNET, "vip_address": "10.0.0.17"}
+    answer = await world.ask("POST", "/loadbalancers", {"loadbalancer": taken})
+    assert answer.fault == (409, f"IP address 10.0.0.17 already allocated in subnet {SUBNET}")
+    await world.reload(web(4), octavia=replace(SETTINGS, file_services=False))
+    assert (await world.ask("GET", "/listeners")).json["listeners"] == []
+    await world.reload(octavia=SETTINGS)
+    balancer, _ = await world.site()
+    with pytest.raises(ConfigError, match=f"already declared by {balancer}"):
+        await world.reload(web(4), octavia=SETTINGS)
     await world.down()
 
 

@@ -95,8 +95,8 @@ LAYER_7 = (
         questions=('*address="fd00::*', '*"address":"fd00::*'),
     ),
     Known(
-        what="the provider tells what flavors and availability zones could say",
-        why="501: there are neither.",
+        what="the provider tells what a flavor and an availability zone could say to it",
+        why="Nothing: the list is empty, and neither can be made (501).",
         questions=("around: GET providers/octavia/*_capabilities",),
     ),
 )

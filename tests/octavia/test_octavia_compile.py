@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ipvs_lb.model.checks import HttpCheck, PingCheck, TcpCheck, Tls, TlsCheck, UdpCheck
+from ipvs_lb.model.checks import HttpCheck, PingCheck, SctpCheck, TcpCheck, Tls, TlsCheck, UdpCheck
 from ipvs_lb.model.config import Config, DeclaredService
 from ipvs_lb.model.host import SourceNat, Vip
 from ipvs_lb.model.identity import AddressKey, IPProtocol, Port
@@ -177,6 +177,7 @@ def test_persistence_is_of_the_family_of_the_vip(vip, wanted, expected):
         ("TCP", TcpCheck()),
         ("TLS-HELLO", TlsCheck()),
         ("UDP-CONNECT", UdpCheck()),
+        ("SCTP", SctpCheck()),
     ],
 )
 def test_a_type_of_monitor_comes_to_a_method(kind, method):

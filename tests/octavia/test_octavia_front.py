@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import http.client
 import json
+import socket
 import threading
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +20,7 @@ from ipvs_lb.octavia.app import endpoints
 from ipvs_lb.octavia.objects import AnyObject
 from ipvs_lb.octavia.render import FIELD_NAMES
 from ipvs_lb.octavia.rest.front import settled
-from tests.octavia.world import ORIGIN, SUBNET, WITH_PASSWORDS, World
+from tests.octavia.world import ORIGIN, SETTINGS, SUBNET, WITH_PASSWORDS, World
 
 LB = "/v2.0/lbaas"
 
@@ -100,15 +102,19 @@ async def test_who_provides_is_told():
     (provider,) = (await world.get(f"{LB}/providers"))["providers"]
     assert provider.keys() == {"name", "description"}
     assert (await world.get(f"{LB}/providers?fields=name")) == {"providers": [{"name": "ipvs"}]}
-    for what, text in (
-        ("flavor_capabilities", "there are no flavors"),
-        ("availability_zone_capabilities", "there are no availability zones"),
-    ):
-        answer = await world.ask("GET", f"{LB}/providers/ipvs/{what}")
-        start = "Provider 'ipvs' does not support a requested action"
-        assert answer.fault == (501, f"{start}: {text}")
-        answer = await world.ask("GET", f"{LB}/providers/nope/{what}")
-        assert answer.fault == (400, "Provider 'nope' is not enabled.")
+
+
+@pytest.mark.parametrize("what", ["flavor_capabilities", "availability_zone_capabilities"])
+async def test_a_provider_leaves_nothing_to_flavors_and_zones(what):
+    world = World(settings=WITH_PASSWORDS)
+    world.come_as("admin")
+    for provider in ("ipvs", "octavia"):
+        assert await world.get(f"{LB}/providers/{provider}/{what}") == {what: []}
+    answer = await world.ask("GET", f"{LB}/providers/nope/{what}")
+    assert answer.fault == (400, "Provider 'nope' is not enabled.")
+    world.come_as("demo")
+    answer = await world.ask("GET", f"{LB}/providers/ipvs/{what}")
+    assert answer.fault == (403, "Policy does not allow this request to be performed.")
 
 
 async def test_a_fault_of_ours_is_told_without_its_details():
@@ -173,4 +179,33 @@ async def test_on_a_real_socket_with_a_real_password(tmp_path: Path):
         await asyncio.to_thread(thread.join)
     assert [status for status, _ in results] == [401, 201]
     assert results[1][1]["loadbalancer"]["vip_address"] == "10.0.0.3"
+    await world.desk.finish()
+
+
+@pytest.mark.real_time
+async def test_whoever_may_open_a_unix_socket_may_ask_there(tmp_path: Path):
+    path = tmp_path / "octavia.sock"
+    listener = replace(SETTINGS.listener, path=str(path))
+    world = World(settings=replace(SETTINGS, listener=listener))
+    openings = Openings()
+    openings.prepare([listener])
+
+    def ask() -> tuple[int, Any]:
+        connection = http.client.HTTPConnection("localhost", timeout=20)
+        connection.sock = socket.socket(socket.AF_UNIX)
+        connection.sock.connect(str(path))
+        body = json.dumps({"loadbalancer": {"vip_subnet_id": SUBNET}})
+        connection.request("POST", f"{LB}/loadbalancers", body)
+        response = connection.getresponse()
+        said = response.status, json.loads(response.read())
+        connection.close()
+        return said
+
+    async with serving(
+        world.control, tmp_path / "s", openings=openings, faces={Face.OCTAVIA: world.app}
+    ):
+        assert path.stat().st_mode & 0o777 == 0o660
+        status, body = await asyncio.to_thread(ask)
+    assert (status, body["loadbalancer"]["vip_address"]) == (201, "10.0.0.3")
+    assert not path.exists()
     await world.desk.finish()

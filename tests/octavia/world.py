@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 
 from starlette.types import ASGIApp
 
+from ipvs_lb import loads
 from ipvs_lb.engine.control import Snapshot
 from ipvs_lb.errors import KernelError, StoreError
 from ipvs_lb.model.cloud import (
@@ -28,7 +29,7 @@ from ipvs_lb.model.config import Config, DeclaredService
 from ipvs_lb.model.counters import ServerCounters
 from ipvs_lb.model.identity import IPAddress, Port, ServiceKey
 from ipvs_lb.model.table import Statistics
-from ipvs_lb.octavia import passwords, storage
+from ipvs_lb.octavia import files, passwords, storage
 from ipvs_lb.octavia.app import create_app
 from ipvs_lb.octavia.auth import Door
 from ipvs_lb.octavia.desk import Desk, Outside
@@ -143,6 +144,7 @@ class World:
     control: FakeControl = field(
         default_factory=lambda: FakeControl(config=Config(), counters=ServerCounters())
     )
+    files: tuple[DeclaredService, ...] = ()
     services: dict[str, tuple[DeclaredService, ...]] = field(default_factory=dict)
     told: list[tuple[str, Mapping[str, str]]] = field(default_factory=list)
     broken: str | None = None
@@ -153,6 +155,7 @@ class World:
     def __post_init__(self) -> None:
         self.free = asyncio.Event()
         self.free.set()
+        self._shown = files.NOTHING
         self.desk = Desk(
             self.settings,
             storage.read(self.texts),
@@ -161,6 +164,7 @@ class World:
                 keep=self._keep,
                 clock=lambda: self.control.now,
                 told=lambda event, facts: self.told.append((event, facts)),
+                claimed=self._claimed,
             ),
         )
         self.door = Door(
@@ -188,15 +192,32 @@ class World:
         """The same gateway after a restart."""
         return World(settings=self.settings, texts=self.texts, control=self.control)
 
+    def load(self, text: str) -> None:
+        """Have the configuration file *text* in force."""
+        config = loads(text)
+        self.files, self._shown = (
+            config.services,
+            files.shown(config.services, self.settings, self.control.now, self._shown),
+        )
+        self.desk.catalogue.show_files(self._shown.objects)
+        self._enforce()
+
+    def _claimed(self, key: ServiceKey) -> str | None:
+        places = [one.origin for one in self.files if key in one.keys]
+        return places[0] if places else None
+
     async def _declare(self, group: str, services: Sequence[DeclaredService]) -> None:
         await self.free.wait()
         if self.broken:
             raise KernelError(self.broken)
         self.services[group] = tuple(services)
+        self._enforce()
+
+    def _enforce(self) -> None:
         declared = tuple(one for of_group in self.services.values() for one in of_group)
         old = self.control
         self.control = FakeControl(
-            config=Config(services=declared),
+            config=Config(services=(*self.files, *declared)),
             now=old.now + 1,
             health=old.health,
             history=old.history,

@@ -18,6 +18,7 @@ from ipvs_lb.model.checks import (
     MysqlCheck,
     PostgresCheck,
     RedisCheck,
+    SctpCheck,
     SmtpCheck,
     TcpCheck,
     Tls,
@@ -284,3 +285,19 @@ async def test_ipv6_is_probed_the_same_way():
     async with serving(silence, host="::1") as port:
         check = HealthCheck(method=TcpCheck())
         assert (await execute(Probe(check, Target(IPv6Address("::1"), Port(port))))).passed
+
+
+def _has_sctp() -> bool:
+    try:
+        socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_SCTP).close()
+    except OSError:
+        return False
+    return True
+
+
+async def test_a_kernel_without_sctp_is_our_own_trouble():
+    """What there is with it, netns_tests/test_probes.py shows on a kernel that has it."""
+    result = await run(SctpCheck(), 9)
+    told = (ErrorClass.LOCAL, "this machine's kernel has no SCTP: modprobe sctp")
+    refused = (ErrorClass.REFUSED, "connecting: Connection refused")
+    assert (result.error, result.detail) == (refused if _has_sctp() else told)

@@ -293,3 +293,50 @@ def test_a_file_that_another_took_the_place_of_is_looked_at_anew(used: Path) -> 
     store.record({"second": "2"})
     assert store.records() == {"second": "2"}
     assert "was damaged" in store.warnings[0]
+
+
+def wal(path: Path) -> Path:
+    return path.with_name(f"{path.name}-wal")
+
+
+def test_records_are_carried_over_into_the_file_at_the_end_and_not_by_each_change(
+    path: Path,
+) -> None:
+    with SqliteStore(path) as store:
+        for number in range(3):
+            store.record({"a": str(number)})
+            assert SqliteStore(path).records() == {"a": str(number)}
+            assert wal(path).exists()
+        store.claim(OURS)
+        assert wal(path).exists()
+    assert not wal(path).exists()
+    assert (SqliteStore(path).records(), SqliteStore(path).owned()) == ({"a": "2"}, OURS)
+
+
+def test_a_file_that_is_taken_away_while_it_is_kept_open_is_made_again(path: Path) -> None:
+    with SqliteStore(path) as store:
+        store.record({"a": "1"})
+        for file in path.parent.iterdir():
+            file.unlink()
+        store.record({"b": "2"})
+        assert wal(path).exists()
+    assert SqliteStore(path).records() == {"b": "2"}
+
+
+def test_another_process_does_not_take_away_what_is_kept_open(path: Path) -> None:
+    """SQLite's locks would be gone with the closing of any descriptor of the file."""
+    reader = "import sys\nfrom pathlib import Path\nfrom ipvs_lb.store import SqliteStore\n"
+    reader += (
+        "store = SqliteStore(Path(sys.argv[1]))\nstore.claim(store.owned())\nprint(store.records())"
+    )
+    with SqliteStore(path) as store:
+        store.record({"a": "1"})
+        store.claim(OURS)
+        inode = wal(path).stat().st_ino
+        said = subprocess.run(
+            [sys.executable, "-c", reader, str(path)], check=True, capture_output=True, text=True
+        )
+        assert said.stdout == "{'a': '1'}\n"
+        assert wal(path).stat().st_ino == inode
+        store.record({"a": "2"})
+    assert SqliteStore(path).records() == {"a": "2"}

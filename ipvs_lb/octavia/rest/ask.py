@@ -13,6 +13,7 @@ from ipvs_lb.api.requests import read_bytes
 from ipvs_lb.octavia.auth import Caller
 from ipvs_lb.octavia.faults import Fault, forbidden, invalid
 from ipvs_lb.octavia.objects import AnyObject
+from ipvs_lb.octavia.users import Role
 
 MAX_BODY = 1024 * 1024
 """Bytes: some thousands of members fit into one batch."""
@@ -86,6 +87,11 @@ class Ask:
     def must_change(self, thing: AnyObject) -> None:
         """Raise the fault "forbidden" unless the caller may change *thing*."""
         if not self.caller.changes(thing.project_id):
+            raise forbidden()
+
+    def must_be_admin(self) -> None:
+        """Raise the fault "forbidden" unless the caller may do everything."""
+        if self.caller.role is not Role.ADMIN:
             raise forbidden()
 
     @property

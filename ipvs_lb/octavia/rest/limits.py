@@ -6,14 +6,13 @@ from collections.abc import Mapping
 
 from starlette.responses import Response
 
-from ipvs_lb.octavia.faults import Fault, forbidden
+from ipvs_lb.octavia.faults import Fault
 from ipvs_lb.octavia.fields import whole
 from ipvs_lb.octavia.objects import Kind
 from ipvs_lb.octavia.quotas import NO_LIMIT
 from ipvs_lb.octavia.rest.answers import done, nothing
 from ipvs_lb.octavia.rest.ask import Ask
 from ipvs_lb.octavia.rest.scene import Scene, list_rows, project_filter
-from ipvs_lb.octavia.users import Role
 from ipvs_lb.serial import JSON
 
 MAX_LIMIT = 2_000_000_000
@@ -53,7 +52,7 @@ class Limits:
 
     async def set_quota(self, ask: Ask) -> Response:
         """Own limits for a project; null leaves one to the default."""
-        _admin_only(ask)
+        ask.must_be_admin()
         body = await ask.body("quota", "quotas")
         project = ask.step("project")
         if len(project) > 36:  # noqa: PLR2004  # as everywhere
@@ -69,17 +68,12 @@ class Limits:
 
     async def reset_quota(self, ask: Ask) -> Response:
         """The defaults again."""
-        _admin_only(ask)
+        ask.must_be_admin()
         await self._scene.desk.take_quota(ask.step("project"), None)
         return nothing(202)
 
     def _shown(self, project: str) -> dict[str, JSON]:
         return _shown(self._scene.desk.limits(project), project)
-
-
-def _admin_only(ask: Ask) -> None:
-    if ask.caller.role is not Role.ADMIN:
-        raise forbidden()
 
 
 def _limits(body: Mapping[str, object]) -> dict[str, int | None]:

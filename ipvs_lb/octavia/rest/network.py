@@ -139,9 +139,10 @@ class NetworkSlice:
 
     def _may_lead(self, ask: Ask, body: Mapping[str, object]) -> None:
         """A port that the caller does not see is none for him."""
-        held = ports(self._desk.catalogue).get(str(body.get("port_id")))
+        port = str(body.get("port_id"))
+        held = ports(self._desk.catalogue).get(port)
         if held is not None and not ask.caller.sees(held.load_balancer.project_id):
-            raise _missing("Port", "Port", held.vip.port_id)
+            raise _missing("Port", "Port", port)
 
     def _floating(self, one: FloatingIp) -> Shown:
         return floating_to_json(one, ports(self._desk.catalogue).get(one.port_id or ""))

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from starlette.responses import Response
 
 from ipvs_lb.model.identity import ServiceKey
+from ipvs_lb.octavia.compile import keys_of
 from ipvs_lb.octavia.faults import Fault
 from ipvs_lb.octavia.floating import answering
 from ipvs_lb.octavia.objects import Listener
@@ -14,7 +15,7 @@ from ipvs_lb.octavia.render import status_tree
 from ipvs_lb.octavia.rest.answers import done
 from ipvs_lb.octavia.rest.ask import Ask
 from ipvs_lb.octavia.rest.scene import Scene, with_fields
-from ipvs_lb.octavia.sight import keys_of, traffic
+from ipvs_lb.octavia.sight import traffic
 
 PROVIDER = "ipvs"
 _PROVIDERS = ({"name": PROVIDER, "description": "Layer 4 in the kernel of this gateway (IPVS)."},)
@@ -58,16 +59,17 @@ class Telling:
         return done({"providers": [with_fields(ask, {**one}) for one in _PROVIDERS]})
 
     async def flavor_capabilities(self, ask: Ask) -> Response:
-        """What a flavor could say: nothing."""
-        raise _unable(ask, "there are no flavors")
+        """What a flavor could say to a provider: nothing."""
+        return _nothing_to_choose(ask, "flavor_capabilities")
 
     async def zone_capabilities(self, ask: Ask) -> Response:
-        """What an availability zone could say: nothing."""
-        raise _unable(ask, "there are no availability zones")
+        """What an availability zone could say to a provider: nothing."""
+        return _nothing_to_choose(ask, "availability_zone_capabilities")
 
 
-def _unable(ask: Ask, why: str) -> Fault:
+def _nothing_to_choose(ask: Ask, key: str) -> Response:
+    ask.must_be_admin()
     provider = ask.step("provider")
     if provider not in {PROVIDER, "octavia"}:
-        return Fault(400, f"Provider '{provider[:64]}' is not enabled.")
-    return Fault(501, f"Provider '{provider}' does not support a requested action: {why}")
+        raise Fault(400, f"Provider '{provider[:64]}' is not enabled.")
+    return done({key: []})
