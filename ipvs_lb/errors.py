@@ -3,6 +3,7 @@
     LBError                 exit 1   something an operator can act on
     ├── ConfigError         exit 2   the configuration is refused; carries every problem found
     ├── UsageError          exit 2   a command was asked for something it cannot do
+    │   └── RuleError       exit 2   arguments that ipvsadm refuses
     ├── KernelError         exit 4   the kernel would not do, or could not be asked
     │   └── RefusedError    exit 4   one or more commands of a batch were refused
     ├── CodecError          exit 4   the kernel's answer is malformed
@@ -51,6 +52,18 @@ class UsageError(LBError):
     """A command was asked for something that does not exist or does not go together."""
 
     exit_code = 2
+
+
+class RuleError(UsageError):
+    """Arguments of ipvsadm that it refuses, in its words; `status` is what it then exits with.
+
+    With `goes_on` a refused line of `ipvsadm -R` does not keep it from reading the next.
+    """
+
+    def __init__(self, message: str, *, status: int = 2, goes_on: bool = False) -> None:
+        super().__init__(message)
+        self.status = status
+        self.goes_on = goes_on
 
 
 class KernelError(LBError):

@@ -7,10 +7,10 @@ marks from 2**31 on, which ipvsadm prints as negative numbers and then does not 
 
 from __future__ import annotations
 
-import socket
 from collections.abc import Iterator
 
-from ipvs_lb.model.identity import AddressKey, Family, IPAddress, IPProtocol, ServiceKey
+from ipvs_lb.ipvsadm.words import NUMERIC, Names, endpoint
+from ipvs_lb.model.identity import AddressKey, Family, IPProtocol, ServiceKey
 from ipvs_lb.model.settings import (
     SCHEDULER_FLAGS,
     Forwarding,
@@ -39,31 +39,26 @@ _CHECKSUMS = {
 _ONE_CLIENT = {Family.IPV4: 0xFFFFFFFF, Family.IPV6: 128}
 
 
-def render(table: Table) -> str:
+def render(table: Table, names: Names = NUMERIC) -> str:
     """The rules of *table*, one a line."""
-    lines = (line for each in table.services.items() for line in _rules(*each))
+    lines = (line for each in table.services.items() for line in _rules(*each, names))
     return "".join(f"{line}\n" for line in lines)
 
 
-def _rules(key: ServiceKey, virtual: VirtualService) -> Iterator[str]:
-    name = _name(key)
+def _rules(key: ServiceKey, virtual: VirtualService, names: Names) -> Iterator[str]:
+    protocol = key.protocol if isinstance(key, AddressKey) else None
+    name = _name(key, names)
     yield f"-A {name} -s {virtual.service.scheduler}{_settings(key.family, virtual.service)}"
     for server_key, server in virtual.servers.items():
-        where = _endpoint(server_key.address, server_key.port)
+        where = endpoint(server_key.address, server_key.port, protocol, names)
         yield f"-a {name} -r {where} {_server(server)}"
 
 
-def _name(key: ServiceKey) -> str:
+def _name(key: ServiceKey, names: Names) -> str:
     if isinstance(key, AddressKey):
-        return f"{_PROTOCOLS[key.protocol]} {_endpoint(key.address, key.port)}"
+        where = endpoint(key.address, key.port, key.protocol, names)
+        return f"{_PROTOCOLS[key.protocol]} {where}"
     return f"-f {key.mark}" + (" -6" if key.family is Family.IPV6 else "")
-
-
-def _endpoint(address: IPAddress, port: int) -> str:
-    """As inet_ntop(3) writes addresses: it has IPv4 in some IPv6 addresses, which Python has not."""
-    if address.version == 4:  # noqa: PLR2004  # IP versions
-        return f"{address}:{port}"
-    return f"[{socket.inet_ntop(socket.AF_INET6, address.packed)}]:{port}"
 
 
 def _settings(family: Family, service: Service) -> str:
@@ -73,7 +68,7 @@ def _settings(family: Family, service: Service) -> str:
             _persistence(family, service.persistence) if service.persistence else "",
             f" --pe {engine}" if engine else "",
             " -o" if service.one_packet else "",
-            f" -b {_flags(service)}" if service.flags else "",
+            f" -b {flag_names(service)}" if service.flags else "",
         )
     )
 
@@ -83,9 +78,10 @@ def _persistence(family: Family, persistence: Persistence) -> str:
     return f" -p {persistence.timeout}" + ("" if one_client else f" -M {persistence.granularity}")
 
 
-def _flags(service: Service) -> str:
-    names = SCHEDULER_FLAGS.get(service.scheduler, _FLAGS)
-    return ",".join(name for name, flag in names.items() if flag in service.flags)
+def flag_names(service: Service) -> str:
+    """The scheduler's flags that have a name, with commas."""
+    named = SCHEDULER_FLAGS.get(service.scheduler, _FLAGS)
+    return ",".join(name for name, flag in named.items() if flag in service.flags)
 
 
 def _server(server: Server) -> str:
