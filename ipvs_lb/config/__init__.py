@@ -4,5 +4,6 @@ from ipvs_lb.config.again import Loader
 from ipvs_lb.config.json_schema import schema
 from ipvs_lb.config.loader import load, loads
 from ipvs_lb.config.render import render
+from ipvs_lb.config.render_draft import Refused, Rendered, render_draft
 
-__all__ = ["Loader", "load", "loads", "render", "schema"]
+__all__ = ["Loader", "Refused", "Rendered", "load", "loads", "render", "render_draft", "schema"]
