@@ -137,3 +137,39 @@ def test_the_way_from_ipvsadm_leaves_table_and_addresses_alone(lab, reader):
     assert "foreign" not in said["ipvs-lb status"].replace("(0 foreign)", "")
     assert reader.type("ipvsadm -Sn; ip -brief address") == before
     assert alternates(servers_seen(lab.client, f"http://{VIP}/", 4))
+
+
+KEEPALIVED = """\
+virtual_server_group web {{
+    {vip} 80
+    {vip} 443
+}}
+virtual_server group web {{
+    lb_algo rr
+    lb_kind NAT
+    protocol TCP
+    ~LST(LAST, 4, 6) real_server 10.0.0.${{LAST}} 80 {{ weight 1 }}
+}}
+"""
+LDIRECTORD = """\
+virtual={vip}:80
+	real=10.0.0.4->10.0.0.4:80 masq
+	real=10.0.0.6:80 masq
+	scheduler=rr
+	checktype=on
+	smtp=10.0.0.4
+"""
+
+
+def test_the_ways_from_keepalived_and_ldirectord_lead_to_a_table_that_balances(lab, reader):
+    lab.gateway.address("eth1", f"{VIP}/32")
+    for page, path, text in (
+        ("from-keepalived.md", "/etc/keepalived/keepalived.conf", KEEPALIVED),
+        ("from-ldirectord.md", "/etc/ha.d/ldirectord.cf", LDIRECTORD),
+    ):
+        there = shlex.quote(text.format(vip=VIP))
+        reader.type(f"mkdir -p {Path(path).parent}; printf %s {there} >{path}")
+        said = {line: reader.type(line) for line in shell_lines(HOW_TOS / page)}
+        assert f"tcp/{VIP}:443" in said["ipvs-lb plan || [ $? = 3 ]"]
+        assert "(0 foreign)" in said["ipvs-lb status"]
+        assert alternates(servers_seen(lab.client, f"http://{VIP}/", 4))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import enum
 import json
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING, assert_never
 
@@ -12,7 +11,7 @@ import click
 
 from ipvs_lb.cli.environment import environment
 from ipvs_lb.cli.options import examples, state_dir_option
-from ipvs_lb.errors import LBError
+from ipvs_lb.cli.replacing import replace_file
 
 if TYPE_CHECKING:
     from ipvs_lb.model.table import Table
@@ -61,7 +60,7 @@ def export(*, format_name: str, target: Path | None, state_dir: Path) -> None:
     if target is None:
         click.echo(text, nl=False)
         return
-    _replace(target, text)
+    replace_file(target, text)
 
 
 def _rendered(table: Table, format_: ExportFormat) -> str:
@@ -80,23 +79,3 @@ def _rendered(table: Table, format_: ExportFormat) -> str:
             return json.dumps(table_to_json(table), indent=2) + "\n"
         case _:
             assert_never(format_)
-
-
-def _replace(target: Path, text: str) -> None:
-    """Put *text* into *target* so that nobody ever sees half of it. Raises LBError."""
-    import tempfile
-
-    try:
-        descriptor, name = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
-        draft = Path(name)
-        try:
-            with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-                file.write(text)
-                file.flush()
-                os.fsync(file.fileno())
-            draft.chmod(0o644)
-            draft.replace(target)
-        finally:
-            draft.unlink(missing_ok=True)
-    except OSError as problem:
-        raise LBError(f"{target}: {problem.strerror}") from problem

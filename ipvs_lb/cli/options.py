@@ -66,17 +66,22 @@ def _remember(_context: click.Context, _option: click.Parameter, value: str) -> 
     return chosen
 
 
-output_option = click.option(
-    "-o",
-    "--output",
-    "output_format",
-    type=click.Choice([format_.value for format_ in Format]),
-    default=Format.TEXT.value,
-    is_eager=True,
-    callback=_remember,
-    show_default=True,
-    help="Text for people, or JSON for programs.",
-)
+def _output(*names: str) -> Callable[[F], F]:
+    return click.option(
+        *names,
+        "output_format",
+        type=click.Choice([format_.value for format_ in Format]),
+        default=Format.TEXT.value,
+        is_eager=True,
+        callback=_remember,
+        show_default=True,
+        help="Text for people, or JSON for programs.",
+    )
+
+
+output_option = _output("-o", "--output")
+long_output_option = _output("--output")
+"""Where `-o` is something else."""
 
 
 def examples(*lines: str) -> Callable[[F], F]:

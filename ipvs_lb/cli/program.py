@@ -10,6 +10,7 @@ import click
 from ipvs_lb.cli.apply import apply
 from ipvs_lb.cli.ask import announce, check, events, explain, health, reload
 from ipvs_lb.cli.export import export
+from ipvs_lb.cli.importing import import_
 from ipvs_lb.cli.lab import lab
 from ipvs_lb.cli.octavia import octavia
 from ipvs_lb.cli.orders import disable, drain, enable, weight
@@ -81,12 +82,13 @@ def program() -> None:
       2  the configuration or the command line is refused
       3  the plan has changes (plan, --dry-run)
       4  the kernel refused; what was done has been taken back
+      5  something could not be carried over (import)
     The codes of health are its own.
     """
 
 
 for command in (
-    *(validate, plan, apply, run, rollback, status, export, schema, lab),
+    *(validate, plan, apply, run, rollback, status, export, import_, schema, lab),
     *(explain, check, events, health, reload, announce),
     *(drain, enable, disable, weight),
     octavia,

@@ -12,7 +12,16 @@ from click.testing import CliRunner
 from ipvs_lb.api.endpoints import ENDPOINTS
 from ipvs_lb.api.openapi import openapi
 from ipvs_lb.api.states import State
-from ipvs_lb.cli import change, origins, plan_json, program, rollback, status_json, validate
+from ipvs_lb.cli import (
+    change,
+    importing,
+    origins,
+    plan_json,
+    program,
+    rollback,
+    status_json,
+    validate,
+)
 from ipvs_lb.overrides import Action
 from ipvs_lb.policy import Rule
 from ipvs_lb.serial import GENERATION_SCHEMA, TABLE_SCHEMA
@@ -77,6 +86,7 @@ def test_the_json_page_describes_every_schema_and_member() -> None:
         status_json.STATUS_SCHEMA,
         rollback.GENERATIONS_SCHEMA,
         validate.VALIDATE_SCHEMA,
+        importing.IMPORT_SCHEMA,
     }
     written = {
         name for path in GOLDEN.glob("*.json") for name in words(json.loads(path.read_text()))
