@@ -12,6 +12,7 @@ from itertools import chain
 
 from ipvs_lb.config.draft import Answers, Checks, Draft, DraftServer, DraftService
 from ipvs_lb.config.loader import problem_lines
+from ipvs_lb.config.problems import one_line
 from ipvs_lb.config.render_checks import check
 from ipvs_lb.config.written import (
     Entries,
@@ -96,7 +97,7 @@ def _with_origins(reason: str, origins: dict[int, str]) -> str:
 
 
 def _remarks(remarks: tuple[str, ...], indent: str) -> Iterator[str]:
-    yield from (f"{indent}# {remark}".rstrip() for remark in remarks)
+    yield from (f"{indent}# {one_line(remark)}".rstrip() for remark in remarks)
 
 
 def _top(draft: Draft) -> Iterator[str]:

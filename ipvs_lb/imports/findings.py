@@ -5,6 +5,8 @@ from __future__ import annotations
 import enum
 from dataclasses import dataclass, field
 
+from ipvs_lb.config.problems import one_line
+
 
 @dataclass(frozen=True, slots=True, order=True)
 class Mark:
@@ -39,8 +41,8 @@ class Finding:
         return f"{self.mark}: {self.effect}: {self.told()}"
 
     def told(self) -> str:
-        """All but the place."""
-        return f"{self.what}: {self.why}" + (f"; {self.todo}" if self.todo else "")
+        """All but the place, fit for a terminal."""
+        return one_line(f"{self.what}: {self.why}" + (f"; {self.todo}" if self.todo else ""))
 
 
 @dataclass(slots=True)

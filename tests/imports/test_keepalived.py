@@ -496,6 +496,7 @@ def real(inside: str) -> str:
         (f"{REAL}lb_algo x", [f"{VS}: lb_algo x"]),
         (f"{REAL}persistence_timeout x", [f"{VS}: persistence_timeout x"]),
         (f"{REAL}persistence_granularity 1.2", [f"{VS}: persistence_granularity 1.2"]),
+        (f"{REAL}persistence_granularity 64", [f"{VS}: persistence_granularity 64"]),
         (f"{REAL}lvs_method X", [f"{VS}: lvs_method X"]),
         (f"{REAL}lvs_method TUN type gue", [f"{VS}: lvs_method TUN type gue"]),
         (f"{REAL}ha_suspend", [f"{VS}: ha_suspend"]),

@@ -90,6 +90,7 @@ def seen(text: str, config_id: str = "main", **others: str) -> list[str]:
             id="parameters-that-are-there",
         ),
         pytest.param("a ${_RANDOM 1 9}\nb", ["x:2: b"], id="chance"),
+        pytest.param("$A=1\nb " + "${A}" * 100, ["x:2: b " + "1" * 100], id="many-references"),
         pytest.param("~tilde", ["x:1: ~tilde"], id="something-else-with-a-tilde"),
     ],
 )
@@ -108,6 +109,8 @@ def test_included_files_are_read_in_place_and_share_parameters():
     [
         pytest.param("include b.conf", {"b": "include b.conf"}, id="files"),
         pytest.param("$A=${B}\n$B=${A}\n${A}", {}, id="parameters"),
+        pytest.param("$A=1${A}\n${A}", {}, id="a-parameter-in-itself"),
+        pytest.param("$A= \\\n a \\\n $A\n$A", {}, id="a-parameter-of-several-lines-in-itself"),
     ],
 )
 def test_what_never_ends_is_refused(text, others):

@@ -61,7 +61,6 @@ def _url(giver: Giver, host: str | None, version: str, tls: Tls | None) -> HttpC
         path="/" if path is None else path,
         host=giver.text("virtualhost") or host,
         http_version="1.1" if version == "1.1" else "1.0",
-        headers=(("Connection", "close"),) if version.upper() == "1.0C" else (),
         expect_codes=_codes(giver, codes),
         body_regex=_finish(giver, _regex(giver)),
         tls=tls,

@@ -24,6 +24,8 @@ _INCLUDE = re.compile(r"include[rmwba]?\s+(\S.*)")
 _CONDITION = re.compile(r"@(\^?)(\S+)\s*(.*)", re.DOTALL)
 _RANDOM = re.compile(r"\$\{_RANDOM[^}]*\}")
 _DEEPEST = 40
+_LONGEST = 65_536
+_MOST_REFERENCES = 10_000
 MOST_LINES = 200_000
 
 
@@ -109,40 +111,51 @@ class Reader:
         self._values[name] = [*first, *lines[1:]]
 
     def _line(self, line: Line, depth: int) -> Iterator[Line]:
+        """What *line* comes to, once everything in it is filled in."""
         if depth > _DEEPEST:
             raise TooMuchError(f"{line.mark}: parameters refer to each other without end")
-        kept = self._condition(line)
-        if kept is None or not kept.text:
-            return
-        if defined := definition(kept.text):
-            self._set(*defined, kept.mark)
-            return
-        if kept.text.startswith("~"):
-            yield from self._repeated(kept, depth)
-            return
-        if _RANDOM.search(kept.text):
-            self.findings.left_out(
-                kept.mark, kept.text, "_RANDOM is another number each time", "write the number"
-            )
-            return
-        found = reference(kept.text, {name: name for name in self._values})
-        if found is None:
-            yield self._counted(kept)
-            return
-        yield from self._filled(found, kept, depth)
+        for _ in range(_MOST_REFERENCES):
+            kept = self._condition(line)
+            if kept is None or not kept.text or self._defines(kept) or self._is_chance(kept):
+                return
+            if kept.text.startswith("~"):
+                yield from self._repeated(kept, depth)
+                return
+            found = reference(kept.text, self._values)
+            if found is None:
+                yield self._counted(kept)
+                return
+            before, name, after = found
+            values = self._values[name]
+            if len(values) > 1:
+                yield from self._spread(before, values, Line(after.strip(), kept.mark), depth)
+                return
+            line = self._short(Line(f"{before}{values[0].text}{after}".strip(), kept.mark))
+        raise TooMuchError(f"{line.mark}: parameters refer to each other without end")
 
-    def _filled(self, found: tuple[str, str, str], line: Line, depth: int) -> Iterator[Line]:
-        before, name, after = found
-        values = self._values[name] or [Line("", line.mark)]
-        if len(values) == 1:
-            text = f"{before}{values[0].text}{after}".strip()
-            yield from self._line(Line(text, line.mark), depth + 1)
-            return
+    def _defines(self, line: Line) -> bool:
+        defined = definition(line.text)
+        if defined is not None:
+            self._set(*defined, line.mark)
+        return defined is not None
+
+    def _is_chance(self, line: Line) -> bool:
+        if not _RANDOM.search(line.text):
+            return False
+        why = "_RANDOM is another number each time"
+        self.findings.left_out(line.mark, line.text, why, "write the number")
+        return True
+
+    def _spread(self, before: str, values: list[Line], after: Line, depth: int) -> Iterator[Line]:
+        """The lines of a parameter of several lines; what stands around it clings to the first and follows the last."""
         first, *rest = values
-        yield from self._line(Line(before + first.text, first.mark), depth + 1)
-        for value in rest:
-            yield from self._line(value, depth + 1)
-        yield from self._line(Line(after.strip(), line.mark), depth + 1)
+        for line in (self._short(Line(before + first.text, first.mark)), *rest, after):
+            yield from self._line(line, depth + 1)
+
+    def _short(self, line: Line) -> Line:
+        if len(line.text) > _LONGEST:
+            raise TooMuchError(f"{line.mark}: a line of more than {_LONGEST} characters")
+        return line
 
     def _repeated(self, line: Line, depth: int) -> Iterator[Line]:
         try:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping
 
 NAME = r"[A-Za-z_][A-Za-z0-9_]*"
 _REFERENCE = re.compile(rf"\$\{{({NAME})(?:\s[^}}]*)?\}}|\$({NAME})(?=\s|$)")
@@ -44,12 +44,12 @@ def definition(line: str) -> tuple[str, str] | None:
     return (match[1], match[2].strip()) if match else None
 
 
-def reference(line: str, values: Binding) -> tuple[str, str, str] | None:
-    """The first reference to one of *values*: what stands before it, the value, what stands after it."""
+def reference(line: str, names: Container[str]) -> tuple[str, str, str] | None:
+    """The first reference to one of *names*: what stands before it, the name, what stands after it."""
     for match in _REFERENCE.finditer(line):
         name = match[1] or match[2]
-        if name in values:
-            return line[: match.start()], values[name], line[match.end() :]
+        if name in names:
+            return line[: match.start()], name, line[match.end() :]
     return None
 
 

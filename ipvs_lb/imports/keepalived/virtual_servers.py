@@ -78,9 +78,10 @@ class Virtual:
         return replace(self.settings, persistence=self._persistence(self.persistence, family))
 
     def _persistence(self, timeout: int, family: Family) -> Persistence:
+        own = self.granularity if _granularity_family(self.granularity) is family else ""
         if family is Family.IPV6:
-            return Persistence(timeout, PrefixLength(int(self.granularity or 128)))
-        return Persistence(timeout, IPv4Address(self.granularity or "255.255.255.255"))
+            return Persistence(timeout, PrefixLength(int(own or 128)))
+        return Persistence(timeout, IPv4Address(own or "255.255.255.255"))
 
 
 def virtual(statement: Statement, scene: Scene, findings: Findings) -> Virtual | None:
@@ -93,7 +94,7 @@ def virtual(statement: Statement, scene: Scene, findings: Findings) -> Virtual |
     has_mark_only = all(one.fwmark is not None for one in entries)
     protocol = _protocol(giver, needed=not has_mark_only)
     settings = _settings(giver, protocol, entries)
-    persistence, granularity = _persistence(giver)
+    persistence, granularity = _persistence(giver, entries)
     family = giver.value(values.choice("family", FAMILIES), "ip_family")
     servers, inhibited = _servers(giver, scene, entries)
     result = Virtual(
@@ -187,8 +188,8 @@ def _flags(giver: Giver, scheduler: str) -> SchedulerFlags:
     return result
 
 
-def _persistence(giver: Giver) -> tuple[int | None, str]:
-    granularity = giver.value(_granularity, "persistence_granularity") or ""
+def _persistence(giver: Giver, entries: tuple[Entry, ...]) -> tuple[int | None, str]:
+    granularity = _fitting_granularity(giver, entries)
     statement = giver.block.last("persistence_timeout")
     if statement is None:
         return (_PERSISTENCE if granularity else None), granularity
@@ -198,6 +199,19 @@ def _persistence(giver: Giver) -> tuple[int | None, str]:
         giver.findings.left_out(statement.mark, giver.what(statement), str(error))
         return None, granularity
     return timeout, granularity
+
+
+def _fitting_granularity(giver: Giver, entries: tuple[Entry, ...]) -> str:
+    """A netmask over IPv4, a prefix length over IPv6; empty where there is none that fits."""
+    families = frozenset[Family]().union(*(one.families for one in entries))
+
+    def read(text: str) -> str:
+        found = _granularity(text)
+        if families and _granularity_family(found) not in families:
+            raise ValueError("expected a netmask over IPv4, a prefix length over IPv6")
+        return found
+
+    return giver.value(read, "persistence_granularity") or ""
 
 
 def _granularity(text: str) -> str:
