@@ -438,6 +438,7 @@ def test_a_client_certificate_is_shown_by_every_ssl_check():
         pytest.param("colour red", "colour red", id="unknown-in-the-file"),
         pytest.param("vrrp_instance a {\nstate MASTER\n}", "vrrp_instance a", id="vrrp"),
         pytest.param("static_routes {\n}", "static_routes", id="routes"),
+        pytest.param("track_file a {\nfile /a\n}", "track_file a", id="watched-file"),
         pytest.param("include gone.conf", "include gone.conf", id="include"),
         pytest.param(
             "global_defs {\ncolour red\n}", "global_defs: colour red", id="unknown-global"

@@ -16,9 +16,10 @@ from ipvs_lb.model.identity import NO_PORT, IPAddress
 from ipvs_lb.model.settings import SyncDaemon, SyncRole, Timeouts
 
 _VRRP_BLOCKS = (
-    "vrrp_instance", "vrrp_sync_group", "vrrp_script", "vrrp_track_process", "vrrp_track_file", "track_file",
-    "garp_group", "vrrp_garp_group", "static_track_group", "linkbeat_interfaces", "linkbeat_use_polling", "bfd_instance", "interface_up_down_delays",
+    "vrrp_instance", "vrrp_sync_group", "vrrp_script", "vrrp_track_process",
+    "garp_group", "vrrp_garp_group", "static_track_group", "linkbeat_interfaces", "linkbeat_use_polling", "interface_up_down_delays",
 )  # fmt: skip
+_WATCHED = "bfd_instance", "track_file", "vrrp_track_file"
 _ROUTES = "static_routes", "static_rules"
 _HELD = "virtual_ipaddress", "virtual_ipaddress_excluded"
 _MAIL = (
@@ -180,6 +181,9 @@ def leave_out(block: Block, findings: Findings) -> None:
     for statement in block.every(*_VRRP_BLOCKS):
         what, why = statement.title, "VRRP and what belongs to it is not spoken here"
         findings.left_out(statement.mark, what, why, _vrrp_todo(statement))
+    for statement in block.every(*_WATCHED):
+        why = "the checkers that look at it are left out"
+        findings.left_out(statement.mark, statement.title, why)
     for statement in block.every("static_ipaddress"):
         findings.left_out(
             statement.mark,

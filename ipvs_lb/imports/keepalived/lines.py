@@ -26,7 +26,7 @@ _RANDOM = re.compile(r"\$\{_RANDOM[^}]*\}")
 _DEEPEST = 40
 _LONGEST = 65_536
 _MOST_REFERENCES = 10_000
-MOST_LINES = 200_000
+MOST_LINES = 2_000_000
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,7 @@ _ESCAPES = {
     "t": "\t",
     "v": "\v",
 }
+_SPECIAL = frozenset("\"'\\")
 _NUMBER = re.compile(r"[0-7]{1,3}|x[0-9A-Fa-f]+")
 ESCAPED = frozenset(
     {"misc_path", "notify_down", "notify_up", "quorum_down", "quorum_up", "regex", "script"}
@@ -42,6 +43,8 @@ class Word:
 
 def words(line: str) -> list[Word]:
     """The words of *line*."""
+    if not _SPECIAL.intersection(line):
+        return [part for word in line.split() for part in _parted(Word(word))]
     scan = _Scan(line, escapes=line.split(maxsplit=1)[0] in ESCAPED if line else False)
     return [part for word in scan.words() for part in _parted(word)]
 
