@@ -350,6 +350,7 @@ def reals(count: int, weight: int) -> str:
         ("quorum 4\nsorry_server 10.0.0.99 80", Quorum(servers=4, action=QuorumAction.BACKUP), []),
         ("quorum 12", Quorum(servers=10), [Effect.CHANGED]),
         ("quorum none", None, [Effect.LEFT_OUT]),
+        ("quorum 1\nreal_server 10.0.0.98 80 {\nweight 0\n}", None, []),
     ],
 )
 def test_a_quorum_counts_servers(settings, quorum, effects):
@@ -574,6 +575,50 @@ def test_what_nothing_is_lost_with_stands_in_the_report_alone(inside, why):
 )
 def test_only_nat_maps_ports(inside, ports):
     assert [one.port for one in only(imported(server(inside))).servers] == ports
+
+
+@pytest.mark.parametrize(
+    ("text", "what"),
+    [
+        pytest.param("global_defs {\nnftables_ipvs\n}", "global_defs: nftables_ipvs", id="one-mark-for-a-group"),
+        pytest.param(server(real("weight 70000")), RS, id="weight"),
+        pytest.param(server(real("TCP_CHECK {\nretry 2000\n}")), f"{RS}: TCP_CHECK", id="failures"),
+        pytest.param(
+            server(real("SSL_GET {\nenable_sni\nurl {\npath /\n}\n}")), f"{RS}: SSL_GET: enable_sni", id="no-name"
+        ),
+        pytest.param(server(real("MISC_CHECK {\nmisc_path /a\nmisc_timeout 3\n}")), f"{RS}: MISC_CHECK: misc_path /a", id="user"),
+        pytest.param(
+            "virtual_server_group a {\n10.0.0.16 80\n}\n" + server("real_server 10.0.0.4 {\n}", "group a"),
+            "virtual_server group a: 10.0.0.4",
+            id="port-0-in-a-group",
+        ),
+    ],
+)  # fmt: skip
+def test_what_comes_over_as_something_else_is_told(text, what):
+    found = imported(text)
+    (one,) = found.findings
+    assert (one.effect, one.what) == (Effect.CHANGED, what)
+    assert str(one) in found.text
+
+
+def test_what_the_file_says_about_vrrp_alone_is_not_missed():
+    found = imported(
+        "global_defs {\nvrrp_garp_master_repeat 2\nvrrp_garp_master_repeat 3\nbfd_rlimit_rttime 3\n}"
+    )
+    assert [(one.mark.line, one.effect) for one in found.findings] == [
+        (2, Effect.UNNEEDED),
+        (3, Effect.UNNEEDED),
+        (4, Effect.UNNEEDED),
+    ]
+
+
+def test_addresses_without_sense_are_held_by_nobody():
+    text = "vrrp_instance a {\nvirtual_ipaddress {\nnonsense\n10.0.0.16/24 dev eth0\n}\n}\n"
+    found = imported(text + server())
+    assert [one.what for one in found.findings] == [
+        "vrrp_instance a",
+        "virtual_server 10.0.0.16 80: 10.0.0.16",
+    ]
 
 
 def test_a_virtual_server_without_servers_is_ignored_as_keepalived_does():

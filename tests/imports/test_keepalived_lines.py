@@ -126,6 +126,11 @@ def test_more_lines_than_anybody_writes_are_refused():
         list(reader.lines(Text("x", "/here", "~SEQ(I, 1, 5) ~SEQ(J, 1, 5) a")))
 
 
+def test_a_line_longer_than_anybody_writes_is_refused():
+    with pytest.raises(TooMuchError, match="more than 65536 characters"):
+        seen(f"$A={'1' * 7000}\n{'${A}' * 20}")
+
+
 @pytest.mark.parametrize(
     "text",
     [

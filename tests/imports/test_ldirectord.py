@@ -13,7 +13,7 @@ from ipvs_lb.ipvsadm.save import render
 from ipvs_lb.model import checks as model
 from ipvs_lb.model.config import OnDown
 from ipvs_lb.model.identity import Family, FwmarkKey
-from ipvs_lb.model.settings import Forwarding
+from ipvs_lb.model.settings import Forwarding, SchedulerFlags
 from ipvs_lb.policy import effective
 from tests.imports.files import FIXTURES, config, fixture, imported, only, told
 
@@ -249,6 +249,19 @@ def test_settings_that_mean_nothing_are_told_in_the_report():
     assert [one.effect for one in found.findings] == [Effect.UNNEEDED] * 3
     assert str(only(found).keys[0]) == "tcp/10.0.0.16:80"
     assert only(found).servers[0].address == ip_address("10.0.0.4")
+
+
+def test_flags_of_the_scheduler_are_carried_over():
+    found = read(
+        virtual(
+            "real=10.0.0.4:80 masq 70000",
+            "scheduler=mh",
+            "schedflags=mh-port,flag-3",
+            "checktype=on",
+        )
+    )
+    assert only(found).service.flags == SchedulerFlags.FLAG_2 | SchedulerFlags.FLAG_3
+    assert [one.effect for one in found.findings] == [Effect.CHANGED]
 
 
 def test_an_unindented_line_ends_a_virtual_service():

@@ -264,7 +264,7 @@ def _placed(
     ports = {one.ports for one in entries if one.fwmark is None}
     what = f"{giver.owner}: {server.address}"
     if server.port is None:
-        if len(entries) > 1 and ports:
+        if giver.owner.startswith("virtual_server group ") and ports:
             why = "it has the port of each service; keepalived gives it port 0 in a group"
             giver.findings.changed(mark, what, why)
         return server
