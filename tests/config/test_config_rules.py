@@ -801,8 +801,8 @@ include: x.yaml\
     pytest.param(
         "version: 1\n\"a\\nb\": 1\n'': 2",
         [
-            'lb.yaml:2:1: "a\\nb": unknown key, expected version, include, pools, services, defaults, timeouts, sync, daemon, api, hooks, networks, octavia, manage_sysctls or guard_vips',
-            'lb.yaml:3:1: "": unknown key, expected version, include, pools, services, defaults, timeouts, sync, daemon, api, hooks, networks, octavia, manage_sysctls or guard_vips',
+            'lb.yaml:2:1: "a\\nb": unknown key, expected version, include, pools, services, defaults, timeouts, sync, daemon, api, hooks, networks, octavia, metrics, manage_sysctls or guard_vips',
+            'lb.yaml:3:1: "": unknown key, expected version, include, pools, services, defaults, timeouts, sync, daemon, api, hooks, networks, octavia, metrics, manage_sysctls or guard_vips',
         ],
         id="weird",
     ),
@@ -833,7 +833,7 @@ version: 1
 1: b
 """,
         [
-            "lb.yaml:2:1: 1: unknown key, expected version, include, pools, services, defaults, timeouts, sync, daemon, api, hooks, networks, octavia, manage_sysctls or guard_vips"
+            "lb.yaml:2:1: 1: unknown key, expected version, include, pools, services, defaults, timeouts, sync, daemon, api, hooks, networks, octavia, metrics, manage_sysctls or guard_vips"
         ],
         id="ck",
     ),
@@ -1646,7 +1646,7 @@ services:
     pytest.param(
         'version: 1\n"\\u2028": 1\n',
         [
-            'lb.yaml:2:1: "\\u2028": unknown key, expected version, include, pools, services, defaults, timeouts, sync, daemon, api, hooks, networks, octavia, manage_sysctls or guard_vips'
+            'lb.yaml:2:1: "\\u2028": unknown key, expected version, include, pools, services, defaults, timeouts, sync, daemon, api, hooks, networks, octavia, metrics, manage_sysctls or guard_vips'
         ],
         id="escaped-key",
     ),
