@@ -1,4 +1,4 @@
-"""What a TCP listener lets clients in by: its token and its TLS, read from their files.
+"""What a TCP listener lets clients in by: its tokens and its TLS, read from their files.
 
 Only regular files are read, of bounded size. No message, and no `repr`, shows a token or a key.
 """
@@ -9,11 +9,11 @@ import hashlib
 import os
 import ssl
 import stat
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from ipvs_lb.errors import LBError
-from ipvs_lb.model.api import TOKEN_WANTED, ApiListener, is_token
+from ipvs_lb.model.api import SAME_TOKEN, TOKEN_WANTED, ApiListener, Role, is_token
 
 MAX_FILE = 1024 * 1024
 """Bytes: a whole bundle of certification authorities fits."""
@@ -21,34 +21,44 @@ MAX_FILE = 1024 * 1024
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Credentials:
-    """A token, TLS, or both; equal when they were made from the same contents."""
+    """Tokens with what each allows, TLS, or both; equal when they were made from the same contents."""
 
-    token: str | None = field(default=None, repr=False, compare=False)
+    tokens: Mapping[str, Role] = field(default_factory=dict, repr=False, compare=False)
     tls: ssl.SSLContext | None = field(default=None, repr=False, compare=False)
     mark: bytes = field(default=b"", repr=False)
 
 
 def read(listener: ApiListener) -> Credentials:
     """The credentials of *listener* as its files are now. Raises LBError naming the key that is wrong."""
-    token = listener.token
-    if listener.token_file is not None:
-        token = token_in(listener.token_file)
-    mark = hashlib.sha256((token or "").encode())
+    tokens = _tokens(listener)
+    mark = hashlib.sha256(repr(tokens).encode())
     for key in ("certificate", "key", "client_ca"):
         path = getattr(listener, key)
         content = b"" if path is None else _content(key, path)
         mark.update(b"%b %d " % (key.encode(), len(content)) + content)
-    return Credentials(token=token, tls=_tls(listener), mark=mark.digest())
+    return Credentials(tokens=tokens, tls=_tls(listener), mark=mark.digest())
 
 
-def token_in(path: str) -> str:
-    """The token that the file at *path* holds. Raises LBError."""
+def _tokens(listener: ApiListener) -> dict[str, Role]:
+    operator, viewer = listener.token, listener.read_only_token
+    if listener.token_file is not None:
+        operator = token_in(listener.token_file)
+    if listener.read_only_token_file is not None:
+        viewer = token_in(listener.read_only_token_file, key="read_only_token_file")
+    if operator is not None and operator == viewer:
+        raise LBError(f"read_only_token: {SAME_TOKEN}")
+    roles = ((operator, Role.OPERATOR), (viewer, Role.VIEWER))
+    return {token: role for token, role in roles if token is not None}
+
+
+def token_in(path: str, *, key: str = "token_file") -> str:
+    """The token that the file at *path*, which *key* names, holds. Raises LBError."""
     try:
-        found = _content("token_file", path).decode("ascii").strip()
+        found = _content(key, path).decode("ascii").strip()
     except UnicodeDecodeError:
         found = ""
     if not is_token(found):
-        raise LBError(f"token_file: {path}: {TOKEN_WANTED}")
+        raise LBError(f"{key}: {path}: {TOKEN_WANTED}")
     return found
 
 

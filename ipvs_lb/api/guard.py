@@ -1,20 +1,24 @@
-"""What every request passes: the token where one is asked for, and a bound on the time a client takes to read."""
+"""What every request passes: the tokens where any is asked for, and a bound on the time a client takes to read."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from ipvs_lb.api.peers import knows
 from ipvs_lb.api.refusals import RefusalError, problem_to_json
+from ipvs_lb.model.api import Role
 
 SEND_TIME = 20.0
 """Seconds within which a client has to take what is sent at once."""
 TELL_PAUSE = 60.0
 """Seconds between two words about clients that were turned away."""
+
+_LOOKING = frozenset({"GET", "HEAD"})
+"""The methods that change nothing."""
 
 Told = Callable[[str, int], None]
 """Told of the address of a client that was turned away, and of how many there were since the last time."""
@@ -39,11 +43,14 @@ class Turned:
 
 
 class Guard:
-    """An application behind a token (None: everybody may) and a bound on time."""
+    """An application behind tokens (none: everybody may do everything) and a bound on time.
 
-    def __init__(self, app: ASGIApp, token: str | None, turned: Turned) -> None:
+    The application finds what the client may do as `role` in the state of its scope.
+    """
+
+    def __init__(self, app: ASGIApp, tokens: Mapping[str, Role], turned: Turned) -> None:
         self._app = app
-        self._token = token
+        self._tokens = tokens
         self._turned = turned
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -56,28 +63,42 @@ class Guard:
             except TimeoutError:
                 scope["state"]["abort"]()
 
-        app = self._app if self._admits(scope) else _STRANGER
         try:
-            await app(scope, receive, hurried)
+            await self._admitted(scope)(scope, receive, hurried)
         except asyncio.CancelledError:
             return  # the server stops, and this task ends here
 
-    def _admits(self, scope: Scope) -> bool:
-        if self._token is None:
-            return True
-        headers = dict(scope["headers"])
-        known = knows(self._token, headers.get(b"authorization", b"").decode("latin-1"))
-        if not known:
+    def _admitted(self, scope: Scope) -> ASGIApp:
+        """The application, or the refusal of who is not known or may not do that."""
+        role = self._role(scope)
+        if role is None:
             self._turned.away(scope["state"]["peer"].address)
-        return known
+            return _STRANGER
+        if role is Role.VIEWER and scope["method"] not in _LOOKING:
+            return _ONLOOKER
+        scope["state"]["role"] = role
+        return self._app
+
+    def _role(self, scope: Scope) -> Role | None:
+        if not self._tokens:
+            return Role.OPERATOR
+        authorization = dict(scope["headers"]).get(b"authorization", b"").decode("latin-1")
+        known = [role for token, role in self._tokens.items() if knows(token, authorization)]
+        return known[0] if known else None
 
 
-_STRANGER = JSONResponse(
-    {
-        "error": problem_to_json(
-            RefusalError(401, "no token, or not the right one", hint="Authorization: Bearer TOKEN")
-        )
-    },
-    401,
-    headers={"www-authenticate": "Bearer"},
+def _refusal(error: RefusalError, headers: Mapping[str, str] | None = None) -> JSONResponse:
+    return JSONResponse({"error": problem_to_json(error)}, error.status, headers=headers)
+
+
+_STRANGER = _refusal(
+    RefusalError(401, "no token, or not the right one", hint="Authorization: Bearer TOKEN"),
+    {"www-authenticate": "Bearer"},
+)
+_ONLOOKER = _refusal(
+    RefusalError(
+        403,
+        "this token may look and not order anything",
+        hint="take the listener's `token` instead of its `read_only_token`",
+    )
 )

@@ -93,7 +93,7 @@ def _operation(endpoint: Endpoint, schemas: dict[type, Schema]) -> Schema:
             str(status): {"description": http.HTTPStatus(status).phrase, "content": content}
             for statuses, content in (
                 ((200, *endpoint.also), answer),
-                ((401, *endpoint.refusals), refused),
+                ((401, *_forbidden(endpoint), *endpoint.refusals), refused),
             )
             for status in statuses
         },
@@ -102,6 +102,11 @@ def _operation(endpoint: Endpoint, schemas: dict[type, Schema]) -> Schema:
         body = {"application/json": {"schema": schemas[endpoint.body]}}
         operation["requestBody"] = {"required": True, "content": body}
     return operation
+
+
+def _forbidden(endpoint: Endpoint) -> tuple[int, ...]:
+    """Who may only look is refused what changes something."""
+    return () if endpoint.method == "GET" else (403,)
 
 
 def _path_parameters(endpoint: Endpoint) -> Iterator[Schema]:

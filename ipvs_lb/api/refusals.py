@@ -2,10 +2,11 @@
 
 400  what came is not JSON, or no HTTP that makes sense      409  it exists, but cannot follow
 401  no word of who asks, on TCP with a token                413  more than is ever needed
-404  there is no such server, service or path                415  not said to be JSON
-405  another method is for that path                         422  understood, and not acceptable
-500  a fault of the daemon                                   503  the kernel, or a place, is not available
-408  the request did not come to its end in time            431  a request's line and headers are too long
+403  the token is a read-only one                            415  not said to be JSON
+404  there is no such server, service or path                422  understood, and not acceptable
+405  another method is for that path                         431  a request's line and headers are too long
+408  the request did not come to its end in time             500  a fault of the daemon
+                                                             503  the kernel, or a place, is not available
 """
 
 from __future__ import annotations

@@ -139,7 +139,7 @@ class _Servers:
         own = Api(self._control, streams, self._more).app() if face is Face.NATIVE else None
         app = Guard(
             own or self._faces[face],
-            credentials.token,
+            credentials.tokens,
             Turned(partial(self._turned_away, where)),
         )
         counted = self._traffic.over(app, face.value)

@@ -57,6 +57,15 @@ class ApiListenerForm(Form):
     token_file: MaybeFile = Field(
         default=None, description="File that holds the token, and nothing else. Instead of `token`."
     )
+    read_only_token: MaybeToken = Field(
+        default=None,
+        description="Another token; whoever has it may see everything and order nothing. Where it stands alone, nobody "
+        "may order anything here.",
+    )
+    read_only_token_file: MaybeFile = Field(
+        default=None,
+        description="File that holds the read-only token, and nothing else. Instead of `read_only_token`.",
+    )
     certificate: MaybeFile = Field(
         default=None,
         description="The server's certificate with its chain, PEM. Without it there is no TLS, which is for loopback "
@@ -106,6 +115,8 @@ def _listeners(form: ApiForm, spot: Spot) -> Iterator[ApiListener]:
             port=one.port,
             token=one.token,
             token_file=one.token_file,
+            read_only_token=one.read_only_token,
+            read_only_token_file=one.read_only_token_file,
             certificate=one.certificate,
             key=one.key,
             client_ca=one.client_ca,

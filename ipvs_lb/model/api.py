@@ -11,10 +11,19 @@ from ipvs_lb.model.identity import IPAddress, Port, endpoint
 MAX_TOKEN = 1000
 TOKEN_WANTED = f"expected a token of 1 to {MAX_TOKEN} visible ASCII characters without blanks"
 
+SAME_TOKEN = "the read-only token is the one that may do everything, expected another"  # noqa: S105  # says it, is none
+
 
 def is_token(text: str) -> bool:
     """Whether *text* can be a bearer token; RFC 6750, section 2.1, would allow fewer characters."""
     return 1 <= len(text) <= MAX_TOKEN and text.isascii() and text.isprintable() and " " not in text
+
+
+class Role(enum.Enum):
+    """What somebody who was let in may do: everything, or look."""
+
+    OPERATOR = "operator"
+    VIEWER = "viewer"
 
 
 class Face(enum.Enum):
@@ -27,16 +36,19 @@ class Face(enum.Enum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ApiListener:
-    """A TCP port for the API: with a bearer token, or with TLS and certificates that `client_ca` has signed, or both.
+    """A TCP port for the API: with bearer tokens, or with TLS and certificates that `client_ca` has signed, or both.
 
-    Files are paths; without `key` the certificate's file has it. `origin` is where a problem with it is to be told.
-    With `path` it is the unix socket there, and no TCP port.
+    Who has the read-only token is a viewer, everybody else an operator. Files are paths; without `key` the certificate's
+    file has it. `origin` is where a problem with it is to be told. With `path` it is the unix socket there, and no TCP
+    port.
     """
 
     address: IPAddress
     port: Port
     token: str | None = field(default=None, repr=False)
     token_file: str | None = None
+    read_only_token: str | None = field(default=None, repr=False)
+    read_only_token_file: str | None = None
     certificate: str | None = None
     key: str | None = None
     client_ca: str | None = None
@@ -55,12 +67,14 @@ class ApiListener:
     @property
     def takes_tokens(self) -> bool:
         """Whether a token is asked for."""
-        return self.token is not None or self.token_file is not None
+        every = (self.token, self.token_file, self.read_only_token, self.read_only_token_file)
+        return any(one is not None for one in every)
 
     @property
     def files(self) -> tuple[str, ...]:
         """The files it is made of."""
-        named = (self.token_file, self.certificate, self.key, self.client_ca)
+        tokens = (self.token_file, self.read_only_token_file)
+        named = (*tokens, self.certificate, self.key, self.client_ca)
         return tuple(path for path in named if path is not None)
 
     def flaws(self) -> Iterator[tuple[str, str]]:
@@ -68,8 +82,11 @@ class ApiListener:
 
         A token goes over TLS, except on a loopback address.
         """
-        if self.token is not None and self.token_file is not None:
-            yield "token_file", "either token or token_file, not both"
+        for key in ("token", "read_only_token"):
+            if None not in {getattr(self, key), getattr(self, f"{key}_file")}:
+                yield f"{key}_file", f"either {key} or {key}_file, not both"
+        if self.token is not None and self.token == self.read_only_token:
+            yield "read_only_token", SAME_TOKEN
         if not self.takes_tokens and self.client_ca is None:
             yield "token", "it must know who asks: token, token_file or client_ca is missing"
         if self.certificate is None:

@@ -327,6 +327,38 @@ def test_a_token_file_that_holds_none_is_told_without_its_content(
     assert "words" not in problem
 
 
+def test_a_read_only_token_sees_everything_and_orders_nothing(tmp_path: Path) -> None:
+    (tmp_path / "viewer").write_text("just-looking\n")
+    port = free_port()
+    viewers = listener(port, token=TOKEN, read_only_token_file=str(tmp_path / "viewer"))
+    with served(tmp_path, viewers) as running:
+        assert status(port) == status(port, token="just-looking") == 200
+        drain = {"servers": ["web/server-1"], "action": "drain"}
+        for method, path in (
+            ("POST", "/v1/servers/override"),
+            ("DELETE", "/v1/servers/override?server=server-1"),
+            ("POST", "/v1/check"),
+            ("POST", "/v1/reload"),
+            ("POST", "/v1/nothing"),
+        ):
+            connection = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
+            headers = {"Authorization": "Bearer just-looking", "Content-Type": "application/json"}
+            connection.request(method, path, json.dumps(drain), headers)
+            refused = connection.getresponse()
+            assert refused.status == 403, path
+            assert "may look and not order" in json.loads(refused.read())["error"]["message"]
+            connection.close()
+        assert (running.control.overrides, running.control.calls) == ({}, [])
+
+
+def test_the_two_tokens_of_a_listener_are_not_the_same_one(tmp_path: Path) -> None:
+    (tmp_path / "token").write_text(TOKEN)
+    both = listener(free_port(), token=TOKEN, read_only_token_file=str(tmp_path / "token"))
+    (problem,) = problems_of([both])
+    assert problem.startswith("api: read_only_token: the read-only token is the one")
+    assert TOKEN not in problem
+
+
 def test_a_pipe_is_no_token_file_and_does_not_block(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
     (problem,) = problems_of([listener(free_port(), token_file=str(tmp_path / "pipe"))])

@@ -33,6 +33,8 @@ def test_listeners_mean_what_they_say() -> None:
         TOKEN=SECRET,
     )
     assert first == ApiListener(address=ip_address("127.0.0.1"), port=Port(8080), token=SECRET)
+    (viewers,) = load("address: 127.0.0.1, port: 8080, read_only_token: x")
+    assert viewers.takes_tokens
     assert (first.origin, str(first)) == ("lb.yaml:4:7: api.listen.0", "127.0.0.1:8080")
     assert (str(second), second.files) == ("[::]:8443", ("/t", "/c", "/k", "/a"))
     assert second.origin == "lb.yaml:5:7: api.listen.1"
@@ -78,6 +80,19 @@ TOKEN_WANTED = "expected a token of 1 to 1000 visible ASCII characters without b
         (
             f"{HERE}, token: x, token_file: /t",
             ["4:50: api.listen.0.token_file: either token or token_file, not both"],
+        ),
+        (
+            f"{HERE}, read_only_token: x, read_only_token_file: /t",
+            [
+                "4:60: api.listen.0.read_only_token_file: either read_only_token or read_only_token_file, not both"
+            ],
+        ),
+        (
+            f"{HERE}, token: hush, read_only_token: hush",
+            [
+                "4:53: api.listen.0.read_only_token: the read-only token is the one that may do everything, "
+                "expected another"
+            ],
         ),
         (
             f"{HERE}, token: x, key: /k",
