@@ -159,7 +159,7 @@ class FakeControl:
         self.overrides = without_expired(self.overrides, self.now)
         self._decide()
 
-    def tell(self, name: str, level: Level = Level.INFO, **facts: Fact) -> Event:
+    def tell(self, name: str, level: Level = Level.INFO, /, **facts: Fact) -> Event:
         event = self.ring.add(name, self.now, level, **facts)
         for told in list(self.listeners):
             told(event)

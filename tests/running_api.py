@@ -15,6 +15,7 @@ from typing import Any
 from ipvs_lb.api.openings import Openings
 from ipvs_lb.api.server import serving
 from ipvs_lb.model.api import ApiListener
+from ipvs_lb.web import StatusPage
 from tests.fake_control import FakeControl
 
 
@@ -36,7 +37,8 @@ class Running:
         async def run() -> None:
             try:
                 openings = self.openings if tcp else None
-                async with serving(self.control, self.path, openings=openings, **self._more):
+                told = {"page": StatusPage(self.control), **self._more}
+                async with serving(self.control, self.path, openings=openings, **told):
                     started.set()
                     await stop.wait()
             finally:

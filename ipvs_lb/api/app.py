@@ -26,7 +26,7 @@ from ipvs_lb.api.scene import Scene, Shown, only
 from ipvs_lb.api.select import select, server_names, service_names
 from ipvs_lb.api.servers import explanations_to_json, servers_to_json
 from ipvs_lb.api.states import State
-from ipvs_lb.api.streams import MAX_STREAMS, Parts, Streams, event_stream, in_parts, pieces
+from ipvs_lb.api.streams import MAX_STREAMS, Parts, Streams, event_stream, follow, in_parts, pieces
 from ipvs_lb.api.traffic import note_route
 from ipvs_lb.api.views import overview_to_json, services_to_json, summaries_to_json
 from ipvs_lb.engine.control import Control
@@ -184,8 +184,7 @@ class Api:
     def _follow(self, after: int) -> Response:
         if self._streams.is_full:
             raise RefusalError(503, f"{MAX_STREAMS} others follow events already")
-        stream = event_stream(self._control, after, self._streams)
-        return Parts(stream, media_type="text/event-stream", headers={"cache-control": "no-store"})
+        return follow(event_stream(self._control, after, self._streams))
 
     async def health(self, _request: Request) -> Response:
         """How the gateway is."""

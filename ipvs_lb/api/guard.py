@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Set
 
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -45,11 +45,18 @@ class Turned:
 class Guard:
     """An application behind tokens (none: everybody may do everything) and a bound on time.
 
-    The application finds what the client may do as `role` in the state of its scope.
+    What is at the paths *free* may be looked at without a token. The application finds what the client may do as `role` in the state of its scope.
     """
 
-    def __init__(self, app: ASGIApp, tokens: Mapping[str, Role], turned: Turned) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        tokens: Mapping[str, Role],
+        turned: Turned,
+        free: Set[str] = frozenset(),
+    ) -> None:
         self._app = app
+        self._free = free
         self._tokens = tokens
         self._turned = turned
 
@@ -70,11 +77,14 @@ class Guard:
 
     def _admitted(self, scope: Scope) -> ASGIApp:
         """The application, or the refusal of who is not known or may not do that."""
+        looks = scope["method"] in _LOOKING
+        if looks and scope["path"] in self._free:
+            return self._app
         role = self._role(scope)
         if role is None:
             self._turned.away(scope["state"]["peer"].address)
             return _STRANGER
-        if role is Role.VIEWER and scope["method"] not in _LOOKING:
+        if role is Role.VIEWER and not looks:
             return _ONLOOKER
         scope["state"]["role"] = role
         return self._app

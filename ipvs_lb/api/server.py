@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence, Set
 from contextlib import asynccontextmanager, contextmanager, nullcontext
 from functools import partial
 from pathlib import Path
+from typing import Protocol
 
 import uvicorn
 from anyio import create_task_group
@@ -46,6 +47,19 @@ Faces = Mapping[Face, ASGIApp]
 NO_FACES: Faces = {}
 
 
+class Page(Protocol):
+    """What people look at on the API's listeners, beside the API."""
+
+    @property
+    def free(self) -> Set[str]:
+        """The paths that need no token."""
+        ...
+
+    def routes(self, streams: Streams, *, asks: bool) -> Sequence[Route]:
+        """Its routes on a listener with these *streams*; whether it *asks* for a token."""
+        ...
+
+
 async def serve(
     control: Control,
     socket_path: Path,
@@ -73,17 +87,21 @@ async def serving(
     faces: Faces = NO_FACES,
     more: Sequence[Route] = (),
     traffic: Traffic | None = None,
+    page: Page | None = None,
 ) -> AsyncIterator[None]:
     """The API of *control*, answering from the first moment inside to the last. Raises LBError.
 
     Of *openings* what is ready is opened, and again whenever a configuration has been loaded. What *faces* names
     answers on their listeners; *more* is answered beside the API itself. *traffic* counts what was asked.
+    *page* is shown where the API is.
     """
     async with create_task_group():
         pass  # what starlette streams by is loaded at its first use, which takes 0.1 s: not during a request
     with unix_socket(socket_path, group=group, mode=mode) as listening:
         async with asyncio.TaskGroup() as tasks:
-            servers = _Servers(control, tasks, faces, more, traffic or Traffic())
+            servers = _Servers(
+                control, tasks, faces=faces, more=more, traffic=traffic or Traffic(), page=page
+            )
             servers.start(listening.dup(), None)
             try:
                 with nullcontext() if openings is None else _following(control, openings, servers):
@@ -114,15 +132,18 @@ class _Servers:
         self,
         control: Control,
         tasks: asyncio.TaskGroup,
+        *,
         faces: Faces,
         more: Sequence[Route],
         traffic: Traffic,
+        page: Page | None,
     ) -> None:
         self._control = control
         self._tasks = tasks
         self._faces = faces
         self._more = more
         self._traffic = traffic
+        self._page = page
         self._running: set[_Server] = set()
 
     def open(self, opening: Opening) -> Stop:
@@ -136,12 +157,11 @@ class _Servers:
         streams = Streams()
         where = "" if opening is None else str(opening.listener)
         face = Face.NATIVE if opening is None else opening.listener.face
-        own = Api(self._control, streams, self._more).app() if face is Face.NATIVE else None
-        app = Guard(
-            own or self._faces[face],
-            credentials.tokens,
-            Turned(partial(self._turned_away, where)),
-        )
+        turned = Turned(partial(self._turned_away, where))
+        if face is Face.NATIVE:
+            app = self._native(credentials, streams, turned)
+        else:
+            app = Guard(self._faces[face], credentials.tokens, turned)
         counted = self._traffic.over(app, face.value)
         refuse = partial(self._traffic.refuse, face.value)
         server = _Server(_settings(counted), listening, credentials, streams, refuse)
@@ -149,6 +169,14 @@ class _Servers:
         task = self._tasks.create_task(server.serve(), name=f"api {where}")
         task.add_done_callback(lambda _: self._running.discard(server))
         return server
+
+    def _native(self, credentials: Credentials, streams: Streams, turned: Turned) -> Guard:
+        more, page = self._more, self._page
+        if page is None:
+            return Guard(Api(self._control, streams, more).app(), credentials.tokens, turned)
+        beside = page.routes(streams, asks=bool(credentials.tokens))
+        app = Api(self._control, streams, (*more, *beside)).app()
+        return Guard(app, credentials.tokens, turned, page.free)
 
     def stop(self) -> None:
         """Stop all of them, soon."""

@@ -32,6 +32,11 @@ MAX_STREAMS = 32
 _TELL = b": still here\n\n"
 
 
+def follow(events: AsyncIterator[bytes]) -> Parts:
+    """A response of server-sent *events*."""
+    return Parts(events, media_type="text/event-stream", headers={"cache-control": "no-store"})
+
+
 def pieces(whole: LongList) -> Iterator[bytes]:
     """*whole* as JSON, an item at a time; nothing where an item was looked at and left out."""
     yield to_json(whole.head)[:-1] + b"," + to_json(whole.name) + b":["

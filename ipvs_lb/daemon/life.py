@@ -68,6 +68,7 @@ async def _live(settings: Settings) -> None:
     from ipvs_lb.config import Loader
     from ipvs_lb.daemon.metrics import counting
     from ipvs_lb.daemon.octavia import Compatible
+    from ipvs_lb.web import StatusPage
     from ipvs_lb.wiring import open_daemon
 
     manager, openings = Manager(), Openings(settings.socket_group)
@@ -94,6 +95,7 @@ async def _live(settings: Settings) -> None:
                 faces={Face.OCTAVIA: compatible.app, Face.METRICS: metrics.app()},
                 more=[metrics.route],
                 traffic=traffic,
+                page=StatusPage(balancer),
             ),
         ):
             compatible.begin()

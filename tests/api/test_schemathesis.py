@@ -2,13 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
-import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
-from ipaddress import ip_address
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -19,63 +13,18 @@ from schemathesis import GenerationMode
 
 from ipvs_lb.api.connection import MAX_HEADER
 from ipvs_lb.api.openapi import openapi
-from ipvs_lb.api.openings import Openings
-from ipvs_lb.api.server import serving
-from ipvs_lb.model.api import ApiListener
-from ipvs_lb.model.identity import Port
 from tests.daemon_world import World, web
-from tests.probes.servers import free_port
+from tests.running_daemon import PATIENCE, TOKEN, Gateway, daemon
 
-TOKEN = "a-token-of-some-length"
-PATIENCE = 10.0
 Case = schemathesis.Case[Any]
 HEADERS = {"Authorization": f"Bearer {TOKEN}"}
 
 schema = schemathesis.openapi.from_dict(openapi())
 
 
-@dataclass
-class Gateway:
-    """A daemon over fakes on a loop and a thread of its own."""
-
-    url: str
-    world: World
-    problems: list[dict[str, Any]] = field(default_factory=list)
-
-
-@contextmanager
-def daemon(folder: Path) -> Iterator[Gateway]:
-    port, loop, stop = free_port(), asyncio.new_event_loop(), asyncio.Event()
-    started = threading.Event()
-    gateway = Gateway(f"http://127.0.0.1:{port}", World(web(4, 6, 8)))
-
-    async def run() -> None:
-        listener = ApiListener(address=ip_address("127.0.0.1"), port=Port(port), token=TOKEN)
-        openings = Openings()
-        openings.prepare([listener])
-        balancer = await gateway.world.up(0.2)
-        async with serving(balancer, folder / "api.sock", openings=openings):
-            started.set()
-            await stop.wait()
-        await gateway.world.down()
-
-    loop.set_exception_handler(lambda _loop, context: gateway.problems.append(context))
-    thread = threading.Thread(target=lambda: loop.run_until_complete(run()))
-    thread.start()
-    try:
-        assert started.wait(PATIENCE)
-        yield gateway
-    finally:
-        loop.call_soon_threadsafe(stop.set)
-        thread.join(PATIENCE)
-        loop.run_until_complete(loop.shutdown_asyncgens())
-        loop.run_until_complete(loop.shutdown_default_executor())
-        loop.close()
-
-
 @pytest.fixture(scope="module")
 def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
-    with daemon(tmp_path_factory.mktemp("api")) as one:
+    with daemon(tmp_path_factory.mktemp("api"), World(web(4, 6, 8))) as one:
         yield one
 
 
