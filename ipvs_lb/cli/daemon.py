@@ -31,7 +31,7 @@ class AbsentError(DaemonError):
     """No daemon listens on the socket."""
 
 
-class _Connection(http.client.HTTPConnection):
+class SocketConnection(http.client.HTTPConnection):
     """HTTP on a unix socket."""
 
     def __init__(self, path: Path, patience: float) -> None:
@@ -102,7 +102,7 @@ class Daemon:
     def _connection(self) -> http.client.HTTPConnection:
         where = self._where
         if not isinstance(where, Remote):
-            return _Connection(where, self._patience)
+            return SocketConnection(where, self._patience)
         if not where.secure:
             return http.client.HTTPConnection(where.host, where.port, timeout=self._patience)
         return http.client.HTTPSConnection(

@@ -21,6 +21,7 @@ from ipvs_lb.cli.run import run
 from ipvs_lb.cli.schema import schema
 from ipvs_lb.cli.status import status
 from ipvs_lb.cli.validate import validate
+from ipvs_lb.cli.web import web
 from ipvs_lb.errors import LBError
 
 INTERRUPTED = 130
@@ -89,7 +90,7 @@ def program() -> None:
 
 for command in (
     *(validate, plan, apply, run, rollback, status, export, import_, schema, lab),
-    *(explain, check, events, health, reload, announce),
+    *(explain, check, events, health, reload, announce, web),
     *(drain, enable, disable, weight),
     octavia,
 ):

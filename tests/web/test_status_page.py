@@ -8,6 +8,7 @@ from ipaddress import ip_address
 import pytest
 from selenium.webdriver.common.keys import Keys
 
+from ipvs_lb.cli.bridge import bridge
 from ipvs_lb.errors import KernelError
 from ipvs_lb.events import Level
 from ipvs_lb.model.config import Config
@@ -281,3 +282,21 @@ def test_a_page_that_was_cut_off_goes_on_where_it_was(page: Browser, serve: Serv
     page.find("#enter button").click()
     page.sees("live", "#link")
     assert page.run("return document.querySelector('#rows .row').wasHere") is True
+
+
+def test_the_bridge_opens_the_page_once(page: Browser, serve: Serve) -> None:
+    control = FakeControl().everything_up()
+    _, running = serve(control)
+    with bridge(running.path) as (address, _):
+        page.open(address)
+        page.sees("server-1")
+        assert "#" not in page.driver.current_url
+        page.find(f"{row('mx-1')} .orders button").click()
+        page.sees("No other server of this service is up", "#order")
+        page.find("#order-yes").click()
+        page.wait(lambda: bool(control.overrides))
+        page.sees("drained by", row("mx-1"))
+        page.find("#leave").click()
+        page.sees("Run ipvs-lb web again")
+        page.open(address)
+        page.sees("Run ipvs-lb web again")
