@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from heapq import nlargest
 
 from pydantic_core import to_json
 
@@ -174,8 +173,8 @@ def _results(scene: Scene, key: ServiceKey, members: Sequence[Member]) -> dict[s
         if seat.member.server in meant:
             views = (scene.snapshot.probes.get(probe) for probe in seat.probes)
             outcomes = (outcome for view in views if view for outcome in view.history)
-            last = nlargest(TICKS, outcomes, key=lambda outcome: outcome.at)
-            found[str(seat.member.server)] = "".join(map(_sign, reversed(last)))
+            last = sorted(outcomes, key=lambda outcome: outcome.at)[-TICKS:]
+            found[str(seat.member.server)] = "".join(map(_sign, last))
     return found
 
 

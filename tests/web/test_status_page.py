@@ -254,7 +254,7 @@ def test_everything_can_be_read_in_the_light_and_in_the_dark_and_on_a_phone(
         assert pale == []
         grounds.append(ground)
     assert grounds[0] != grounds[1]
-    for width in (1440, 1280, 1100, 900, 768, 390, 320):
+    for width in (1440, 1281, 1280, 1240, 1100, 900, 768, 390, 320):
         page.look(width, 1600)
         page.sees("a-server-with-a-name", ".row.server .name")
         wide = page.run(

@@ -57,7 +57,7 @@ class Page {
       if (!document.hidden) this.refresh();
     });
     setInterval(() => this.tick(), 1000);
-    if (matchMedia("(max-width: 1180px)").matches) get("events-fold").open = false;
+    if (matchMedia("(max-width: 1280px)").matches) get("events-fold").open = false;
   }
 
   // in and out
