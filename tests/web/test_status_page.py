@@ -271,8 +271,8 @@ def test_everything_can_be_read_in_the_light_and_in_the_dark_and_on_a_phone(
 def test_a_page_that_was_cut_off_goes_on_where_it_was(page: Browser, serve: Serve) -> None:
     url, running = serve(FakeControl().everything_up())
     page.open(url, token=TOKEN)
-    page.sees("live", "#link")
-    page.run("document.querySelector('#rows .row').wasHere = true")
+    page.sees("server-1", row("server-1"))
+    page.run("document.querySelector(arguments[0]).wasHere = true", row("server-1"))
     port = int(url.rpartition(":")[2].strip("/"))
     own = [one.listener for one in running.openings._open]
     assert [one.port for one in own] == [port]
@@ -281,7 +281,7 @@ def test_a_page_that_was_cut_off_goes_on_where_it_was(page: Browser, serve: Serv
     page.find("#token").send_keys("another-one")
     page.find("#enter button").click()
     page.sees("live", "#link")
-    assert page.run("return document.querySelector('#rows .row').wasHere") is True
+    assert page.run("return document.querySelector(arguments[0]).wasHere", row("server-1")) is True
 
 
 def test_the_bridge_opens_the_page_once(page: Browser, serve: Serve) -> None:
