@@ -193,17 +193,17 @@ function reason(one, detail, now) {
 
 /** What an event says, as an element. */
 export function eventItem(event) {
-  const { service, server, name, reason: why, ...others } = event.facts;
+  const { service, server, name, reason: why, detail, ...others } = event.facts;
   const item = make("li", `event ${event.level}`);
   const when = make("time", "", clock(event.at));
   when.dateTime = new Date(event.at * 1000).toISOString();
   const facts = Object.entries(others)
-    .filter(([key, value]) => value !== null && value !== "" && !(event.facts.detail && CODES.has(key)))
+    .filter(([key, value]) => value !== null && value !== "" && !(detail && CODES.has(key)))
     .map(([key, value]) => `${key.replaceAll("_", " ")} ${value}`);
   const who = [name ?? server, service].filter(Boolean).join(" of ");
   item.append(make("span", "event-name", event.name), when);
   if (who) item.append(make("span", "event-who", who));
-  const said = [why, ...facts].filter(Boolean).join(", ");
+  const said = [why, detail, ...facts].filter(Boolean).join(", ");
   if (said) item.append(make("span", "event-facts", said));
   return item;
 }
