@@ -6,7 +6,6 @@ import base64
 import contextlib
 import http.client
 import json
-import os
 import random
 import sys
 import time
@@ -228,17 +227,6 @@ class Shell:
         """What *commands* print; they may use the functions and variables of a user who follows the walkthrough."""
         before = f"set -euo pipefail; cd {self._folder}; PATH={self._folder}:$PATH\n"
         return self._host.run(["bash", "-c", before + commands], timeout=150).stdout
-
-
-def client_of(generation: str) -> Path:
-    """Where the clients of a generation are; scripts/test installs them."""
-    variable = {"today": "IPVS_LB_OPENSTACK", "debian-12": "IPVS_LB_OPENSTACK_OLD"}[generation]
-    usual = {"today": "openstack", "debian-12": "openstack-old"}[generation]
-    place = Path(os.environ.get(variable) or Path.home() / ".cache" / "ipvs-lb" / usual)
-    assert (place / "bin" / "openstack").exists(), (
-        f"no client in {place}: scripts/clients puts it there"
-    )
-    return place
 
 
 def freely(work: Callable[[], T], within: float = 90.0) -> T:

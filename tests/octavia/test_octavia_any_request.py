@@ -5,16 +5,12 @@ Real objects, desk and store; a kernel that takes everything; a real socket.
 
 from __future__ import annotations
 
-import asyncio
 import re
-import threading
 from collections import Counter
-from collections.abc import Coroutine, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 from http import HTTPStatus
-from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import pytest
 import requests
@@ -24,11 +20,7 @@ from schemathesis import GenerationMode
 from schemathesis.specs.openapi.schemas import OpenApiSchema
 
 from ipvs_lb.api.connection import MAX_HEADER
-from ipvs_lb.api.openings import Openings
-from ipvs_lb.api.server import serving
-from ipvs_lb.model.api import Face
 from ipvs_lb.model.config import DeclaredService
-from ipvs_lb.model.identity import Port
 from ipvs_lb.octavia import storage
 from ipvs_lb.octavia.app import endpoints
 from ipvs_lb.octavia.catalogue import Name, name_of
@@ -36,10 +28,9 @@ from ipvs_lb.octavia.floating import FloatingIp
 from ipvs_lb.octavia.objects import AnyObject, Kind, Provisioning
 from ipvs_lb.octavia.rest.absent import ABSENT
 from tests.octavia import document as api
-from tests.octavia.world import PRIVATE, PROJECT, PUBLIC, SETTINGS, SUBNET, Site, World
-from tests.probes.servers import free_port
+from tests.octavia.serve import Served, served
+from tests.octavia.world import PRIVATE, PROJECT, PUBLIC, SUBNET, Site, World
 
-T = TypeVar("T")
 PATIENCE = 10.0
 MANY = 20
 Case = schemathesis.Case[Any]
@@ -71,23 +62,21 @@ class State:
 
 @dataclass
 class Gateway:
-    """One that is asked over its socket, on a loop and a thread of its own."""
+    """One that is asked over its socket, and what it has answered so far."""
 
-    url: str
-    world: World
-    loop: asyncio.AbstractEventLoop
-    problems: list[dict[str, Any]] = field(default_factory=list)
+    served: Served
     answers: Counter[tuple[str, int]] = field(default_factory=Counter)
     site: Site | None = None
     floating: str = ""
 
-    def do(self, work: Coroutine[Any, Any, T]) -> T:
-        """What comes of *work* on the loop."""
-        return asyncio.run_coroutine_threadsafe(work, self.loop).result(PATIENCE)
+    @property
+    def world(self) -> World:
+        """Behind the socket."""
+        return self.served.world
 
     def stock(self) -> dict[str, str]:
         """What the words of the document stand for: one of everything, made anew when something of it has gone."""
-        return self.do(self._stock())
+        return self.served.do(self._stock())
 
     async def _stock(self) -> dict[str, str]:
         known = self.world.desk.catalogue
@@ -146,7 +135,7 @@ class Gateway:
 
     def check_kept(self) -> None:
         """Nothing is under way, and what the disk has is what memory has."""
-        self.do(self.world.desk.finish())
+        self.served.do(self.world.desk.finish())
         state = self.state()
         kept = storage.read(state.texts)
         assert kept.damaged == []
@@ -156,39 +145,10 @@ class Gateway:
         assert {one.provisioning for one in state.objects.values()} <= {Provisioning.ACTIVE}
 
 
-@contextmanager
-def serve(folder: Path) -> Iterator[Gateway]:
-    loop, stop, started = asyncio.new_event_loop(), asyncio.Event(), threading.Event()
-    listener = replace(SETTINGS.listener, port=Port(free_port()))
-    world = World(settings=replace(SETTINGS, listener=listener))
-    gateway = Gateway(f"http://127.0.0.1:{listener.port}", world, loop)
-
-    async def run() -> None:
-        openings = Openings()
-        openings.prepare([listener])
-        faces = {Face.OCTAVIA: world.app}
-        async with serving(world.control, folder / "api.sock", openings=openings, faces=faces):
-            started.set()
-            await stop.wait()
-
-    loop.set_exception_handler(lambda _loop, context: gateway.problems.append(context))
-    thread = threading.Thread(target=lambda: loop.run_until_complete(run()))
-    thread.start()
-    try:
-        assert started.wait(PATIENCE)
-        yield gateway
-    finally:
-        loop.call_soon_threadsafe(stop.set)
-        thread.join(PATIENCE)
-        loop.run_until_complete(loop.shutdown_asyncgens())
-        loop.run_until_complete(loop.shutdown_default_executor())
-        loop.close()
-
-
 @pytest.fixture(scope="module")
-def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
-    with serve(tmp_path_factory.mktemp("octavia")) as one:
-        yield one
+def gateway() -> Iterator[Gateway]:
+    with served() as one:
+        yield Gateway(one)
 
 
 def real(value: Any, words: dict[str, str]) -> Any:
@@ -253,7 +213,7 @@ def check(gateway: Gateway, case: Case) -> None:
     if is_too_long(case):
         return
     before = gateway.state()
-    answer = case.call(base_url=gateway.url, timeout=PATIENCE)
+    answer = case.call(base_url=gateway.served.origin, timeout=PATIENCE)
     status = answer.status_code
     gateway.answers[case.method, status] += 1
     assert status < HTTPStatus.INTERNAL_SERVER_ERROR or status == HTTPStatus.NOT_IMPLEMENTED
@@ -271,7 +231,7 @@ def test_afterwards_it_works_as_ever(gateway: Gateway) -> None:
     done = [("GET", 200), ("POST", 201), ("PUT", 200), ("PUT", 202), ("DELETE", 204)]
     refused = [("GET", 400), ("POST", 409), ("POST", 501), ("PUT", 404), ("DELETE", 404)]
     assert {*done, *refused} <= gateway.answers.keys()
-    assert gateway.problems == []
+    assert gateway.served.problems == []
     gateway.site = None
     gateway.stock()
     gateway.check_kept()
