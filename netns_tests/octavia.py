@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 from ipvs_lb.lab.hosts import Host
 from ipvs_lb.lab.walkthrough import Walkthrough
 from netns_tests.balance import Bench, config
-from netns_tests.daemon import SLACK, Running, Start, eventually
+from netns_tests.daemon import Running, Start, eventually
 from netns_tests.prompt_client import COMMAND
 
 T = TypeVar("T")
@@ -27,6 +27,8 @@ ORIGIN = f"http://{ADDRESS}:{PORT}"
 LBAAS = "/v2.0/lbaas"
 IDLE = 1.0
 """Seconds after which a connection is not used again: the daemon closes those that say nothing."""
+PATIENCE = 60.0
+"""Seconds within which all comes to an end, however busy the machine is; how quick anything is is not tested."""
 SETTLED = {"ACTIVE", "ERROR"}
 NETWORKS = [
     {
@@ -90,7 +92,7 @@ class Cloud:
     *who* is `NAME:PASSWORD`.
     """
 
-    def __init__(self, host: Host, *, who: str = "", patience: float = 60.0) -> None:
+    def __init__(self, host: Host, *, who: str = "", patience: float = PATIENCE) -> None:
         self._connection = _Connection(host, patience)
         self._used = time.monotonic()
         self._headers = {"content-type": "application/json"}
@@ -142,7 +144,7 @@ class Cloud:
         self.settle(made["id"])
         return str(made["id"])
 
-    def settle(self, load_balancer: str, within: float = SLACK) -> str:
+    def settle(self, load_balancer: str, within: float = PATIENCE) -> str:
         """The provisioning status of a load balancer once nothing is pending in it."""
         found: list[str] = []
 

@@ -3,7 +3,7 @@
 import socket
 import threading
 from collections import Counter
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 
 import pytest
 
@@ -27,11 +27,12 @@ from netns_tests.balance import (
     share,
 )
 from netns_tests.daemon import Running, eventually
+from netns_tests.octavia import NETWORKS, Cloud
 
 pytestmark = pytest.mark.nftables
 
 SHORT = 1.0  # seconds that a client without an answer waits
-EMULATED = 150.0  # seconds that a whole machine in an emulator may take to start a daemon
+EMULATED = 300.0  # seconds that a whole machine in an emulator may take to start a daemon
 OTHER = MORE_OUTSIDERS[0]
 
 
@@ -188,6 +189,49 @@ def test_the_daemon_puts_back_what_a_flush_took_and_says_so(bench, tmp_path):
         eventually(lambda: "ipvs_lb" not in tables(bench), EMULATED, "no firewall")
     finally:
         daemon.close()
+
+
+def test_allowed_cidrs_of_the_compatible_api_hold_before_ipvs_and_neighbours_are_answered(
+    bench, tmp_path
+):
+    """Source NAT is on unless said otherwise: the neighbour is in the members' own subnet."""
+    daemon = Running(bench, tmp_path)
+    octavia = {"auth": "none"}
+    daemon.balancer.write(config(networks=NETWORKS, octavia=octavia, manage_sysctls="yes"))
+    try:
+        daemon.start(wait=False)
+        eventually(daemon.is_at_work, EMULATED, "it is at work")
+        with closing(Cloud(bench.gateway)) as cloud:
+            made = cloud.make("/loadbalancers", "loadbalancer", **site(cloud, OUTSIDER, NEIGHBOUR))
+            balancer, vip = f"/loadbalancers/{made['id']}", made["vip_address"]
+            assert cloud.settle(made["id"], EMULATED) == "ACTIVE"
+            for client in (bench.outsider, bench.neighbour):
+                seen = [answered(client, vip) for _ in range(4)]
+                assert share(seen) == {"server-1": 2, "server-2": 2}
+            assert is_dropped(bench.outsider, vip, source=OTHER)
+            assert cloud.get(f"{balancer}/stats")["total_connections"] == 8
+
+            (listener,) = (f"/listeners/{one['id']}" for one in cloud.get("/listeners"))
+            cloud.change(listener, "listener", allowed_cidrs=[OTHER])
+            assert cloud.settle(made["id"], EMULATED) == "ACTIVE"
+            assert share(bench.seen(vip, 2, source=OTHER)) == {"server-1": 1, "server-2": 1}
+            for client in (bench.outsider, bench.neighbour):
+                assert is_dropped(client, vip)
+            cloud.delete(f"{balancer}?cascade=true")
+            eventually(lambda: "ipvs_lb" not in tables(bench), EMULATED, "no firewall")
+    finally:
+        daemon.close()
+
+
+def site(cloud, *allowed):
+    """A load balancer with two members for those who are *allowed*."""
+    members = [{"address": address, "protocol_port": 80} for address in (ONE, TWO)]
+    pool = {"protocol": "TCP", "lb_algorithm": "ROUND_ROBIN", "members": members}
+    listener = {"protocol": "TCP", "protocol_port": 80, "allowed_cidrs": [*allowed]}
+    return {
+        "vip_subnet_id": cloud.subnet(),
+        "listeners": [{**listener, "default_pool": pool}],
+    }
 
 
 def tables(bench):
