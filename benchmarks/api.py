@@ -2,10 +2,13 @@
 
     python -m benchmarks.api                                    # ours without engine and kernel (benchmarks.octavia_ours)
     python -m benchmarks.api --url http://127.0.0.1:9876 --pid 4711 [--user demo:secret] [--alone]   # a daemon that runs
+    ./scripts/guest --mem 2G --timeout 1200 python -m benchmarks.api --daemon --stored 100            # one of its own
 
 The real one is its package with no-op drivers on SQLite, under gunicorn (benchmarks.octavia_reference). Nothing works
 for it behind its API: what is pending is set ACTIVE between two calls, and that time is not counted. With `--url` ours
-is a whole daemon, whose engine and kernel are counted.
+is a whole daemon, whose engine and kernel are counted. With `--daemon` one is started, on the IPVS of this kernel in a
+network namespace of its own, and measured alone: until it is looked at how long a new weight of a member takes from the
+request to the kernel, in which another connection sees it. `--kernel` looks at the IPVS of this namespace, with `--url`.
 
 One client asks one question after the other on one connection. Both are asked in turn, and the order of the two changes
 with every round.
@@ -22,15 +25,19 @@ import socket
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from benchmarks.measure import machine, save
+from benchmarks.measure import leave_network, machine, save
+from benchmarks.octavia_daemon import URL, Look, daemon
 from benchmarks.octavia_reference import reference
+from ipvs_lb.model.identity import AddressKey, IPProtocol, Port, ServerKey
 
 GOAL = 3.0
 LB = "/v2.0/lbaas"
@@ -163,8 +170,8 @@ def create_step_by_step(server: Server) -> str:
     return load_balancer
 
 
-def tree(subnet: str, ports: tuple[int, ...]) -> Json:
-    """The same in one body."""
+def tree(subnet: str, ports: tuple[int, ...], *, is_tested: bool = True) -> Json:
+    """The same in one body; members that nobody tests are in the kernel at once."""
     check = {"type": "HTTP", "delay": 60, "timeout": 20, "max_retries": 2, "url_path": "/health"}
     listeners = [
         {
@@ -175,7 +182,7 @@ def tree(subnet: str, ports: tuple[int, ...]) -> Json:
                 "name": f"pool-{port}",
                 "protocol": "TCP",
                 "lb_algorithm": "ROUND_ROBIN",
-                "healthmonitor": check,
+                "healthmonitor": check if is_tested else None,
                 "members": [
                     {"address": f"10.1.0.{number}", "protocol_port": port} for number in (4, 6)
                 ],
@@ -240,6 +247,26 @@ def lists(server: Server) -> None:
             server.ask("GET", path)
 
 
+def into_the_kernel(server: Server, look: Look, rounds: int) -> None:
+    """Other weights for a member, until the kernel has them."""
+    server.connect()
+    made = server.ask("POST", f"{LB}/loadbalancers", tree(server.subnet, (80,), is_tested=False))
+    balancer = made["loadbalancer"]
+    server.await_active(balancer["id"])
+    (pool,) = server.ask("GET", f"{LB}/pools?loadbalancer_id={balancer['id']}")["pools"]
+    member = server.ask("GET", f"{LB}/pools/{pool['id']}/members")["members"][0]
+    path = f"{LB}/pools/{pool['id']}/members/{member['id']}"
+    service = AddressKey(IPProtocol.TCP, ip_address(balancer["vip_address"]), Port(80))
+    its_key = ServerKey(ip_address(member["address"]), Port(member["protocol_port"]))
+    for number in range(rounds):
+        weight = 2 + number % 100
+        with server.timed("change a member's weight, in the kernel"):
+            server.ask("PUT", path, {"member": {"weight": weight}})
+            look.await_weight(service, its_key, weight)
+        server.await_active(balancer["id"])
+    remove(server, balancer["id"])
+
+
 def in_turn(servers: list[Server], rounds: int, work: Callable[[Server, int], object]) -> None:
     """*work* on every server in every round."""
     for number in range(rounds):
@@ -265,6 +292,8 @@ def measure(servers: list[Server], given: argparse.Namespace) -> None:
     in_turn(servers, creates, lambda server, _: remove(server, create_at_once(server)))
     for server in servers:
         fill(server, given.stored)
+    if given.kernel:
+        into_the_kernel(servers[0], Look(), given.rounds * 30)
     in_turn(servers, given.rounds * 10, questions)
     in_turn(servers, given.rounds, lambda server, _: lists(server))
 
@@ -304,21 +333,25 @@ def ours(given: argparse.Namespace) -> Iterator[Server]:
         headers = {}
         if given.user:
             headers["Authorization"] = "Basic " + base64.b64encode(given.user.encode()).decode()
-        server = Server("ours", given.url, given.pid, headers, lambda: None)
-        server.subnet = server.ask("GET", "/v2.0/subnets")["subnets"][0]["id"]
-        yield server
+        yield _found(given.url, given.pid, headers)
+        return
+    if given.daemon:
+        leave_network()
+        with tempfile.TemporaryDirectory() as folder, daemon(Path(folder)) as process:
+            yield _found(URL, process, {})
         return
     words = [sys.executable, "-m", "benchmarks.octavia_ours"]
-    with subprocess.Popen(
-        words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    ) as process:
-        assert process.stdin is not None
-        assert process.stdout is not None
-        url = process.stdout.readline().strip()
-        server = Server("ours", url, process.pid, {}, lambda: None)
-        server.subnet = server.ask("GET", "/v2.0/subnets")["subnets"][0]["id"]
-        yield server
-        process.stdin.close()
+    with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as alone:
+        assert alone.stdin is not None
+        assert alone.stdout is not None
+        yield _found(alone.stdout.readline().strip(), alone.pid, {})
+        alone.stdin.close()
+
+
+def _found(url: str, process: int | None, headers: dict[str, str]) -> Server:
+    server = Server("ours", url, process, headers, lambda: None)
+    server.subnet = server.ask("GET", "/v2.0/subnets")["subnets"][0]["id"]
+    return server
 
 
 @contextlib.contextmanager
@@ -341,6 +374,10 @@ def main() -> None:
     )
     arguments.add_argument("--pid", type=int, help="its process, for its memory")
     arguments.add_argument("--user", help="NAME:PASSWORD")
+    arguments.add_argument("--daemon", action="store_true", help="start one on this kernel's IPVS")
+    arguments.add_argument(
+        "--kernel", action="store_true", help="look at the IPVS of this namespace"
+    )
     arguments.add_argument("--alone", action="store_true", help="without the real one")
     arguments.add_argument("--stored", type=int, default=1000, help="load balancers in store")
     arguments.add_argument(
@@ -348,6 +385,8 @@ def main() -> None:
     )
     arguments.add_argument("--json", type=Path, help="write the figures there")
     given = arguments.parse_args()
+    given.kernel |= given.daemon
+    given.alone |= given.kernel
     with ours(given) as own, real(given) as others:
         servers = [own, *others]
         measure(servers, given)
