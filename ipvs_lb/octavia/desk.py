@@ -151,11 +151,13 @@ class Desk:
 
     async def take_quota(self, project: str, limits: Mapping[str, int] | None) -> None:
         """Set what *project* may have, or with None only what everyone may. Raises Fault."""
-        await self._keep(storage.quota_text(project, limits))
-        if limits is None:
-            self.quotas.pop(project, None)
-        else:
-            self.quotas[project] = dict(limits)
+        before = self.quotas.get(project)
+        self._put_quota(project, limits)
+        try:
+            await self._keep(storage.quota_text(project, limits))
+        except Fault:
+            self._put_quota(project, before)
+            raise
 
     def resume(self) -> None:
         """Go on with what was pending when the last process ended."""
@@ -184,6 +186,12 @@ class Desk:
                 if place is not None:
                     text = f"Virtual service {key} is already declared at {place}."
                     raise Fault(409, text, kind="Conflict")
+
+    def _put_quota(self, project: str, limits: Mapping[str, int] | None) -> None:
+        if limits is None:
+            self.quotas.pop(project, None)
+        else:
+            self.quotas[project] = dict(limits)
 
     def _put_floating(self, identifier: str, one: FloatingIp | None) -> None:
         if one is None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
 from ipaddress import ip_address
 from typing import Any
@@ -198,3 +199,22 @@ async def test_only_what_was_pending_is_brought_in_force_again():
     await again.desk.finish()
     assert again.services == {}
     assert unlimited("p").limits == {}
+
+
+async def test_two_quotas_that_are_set_at_once_are_both_kept():
+    world = World()
+    path = f"{LB}/quotas/demo"
+    await asyncio.gather(
+        world.ask("PUT", path, {"quota": {"pool": 1}}),
+        world.ask("PUT", path, {"quota": {"member": 2}}),
+    )
+    for gateway in (world, world.again()):
+        found = (await gateway.get(path))["quota"]
+        assert (found["pool"], found["member"]) == (1, 2)
+
+
+async def test_a_quota_that_cannot_be_written_down_does_not_count():
+    world = World(full=True)
+    answer = await world.ask("PUT", f"{LB}/quotas/demo", {"quota": {"pool": 1}})
+    assert answer.status == 503
+    assert (await world.get(f"{LB}/quotas/demo"))["quota"]["pool"] == -1
