@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
+from ipvs_lb.amounts import duration, plural
 from ipvs_lb.health import NEW, Health, Status
 from ipvs_lb.model.checks import method_name
 from ipvs_lb.model.config import QuorumAction
@@ -124,27 +125,8 @@ def explain_vip(
     )
 
 
-def duration(seconds: float) -> str:
-    """A time as people say it: `0.4 s`, `12 s`, `3 m 5 s`, `2 h 10 m`, `3 d 4 h`."""
-    if seconds < 10:  # noqa: PLR2004  # where tenths still matter
-        return f"{round(seconds, 1):g} s"
-    left = round(seconds)
-    for unit, size, smaller, smaller_size in _UNITS:
-        if left >= size:
-            rest = left % size // smaller_size
-            return f"{left // size} {unit}" + (f" {rest} {smaller}" if rest else "")
-    return f"{left} s"
-
-
-_UNITS = (("d", 86400, "h", 3600), ("h", 3600, "m", 60), ("m", 60, "s", 1))
-
-
 def _state(ruling: Ruling) -> str:
     return "out" if ruling.weight is None else f"in with weight {ruling.weight}"
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 def _check_name(probe: Probe) -> str:
@@ -194,7 +176,7 @@ def _left(case: _Case) -> str:
     connections = case.inputs.connections.get(case.ruling.member)
     if connections is None:
         return "the number of its connections is not known yet"
-    return f"{_count(connections, 'connection')} left"
+    return f"{plural(connections, 'connection')} left"
 
 
 def _end_of_drain(case: _Case) -> str:
@@ -293,7 +275,7 @@ def _damped(case: _Case) -> Lines:
 def _panic(case: _Case) -> Lines:
     decision, threshold = case.decision, case.layout.declared.policy.panic_threshold
     why = (
-        f"{decision.healthy} of {_count(decision.counted, 'server')} healthy is below the panic threshold of"
+        f"{decision.healthy} of {plural(decision.counted, 'server')} healthy is below the panic threshold of"
         f" {threshold:.0%}, so the checks are not believed"
     )
     return [why, *_statuses(case)], [
@@ -315,7 +297,7 @@ def _other_tier(case: _Case) -> str:
         return f"no server has weight, so its tier {tier} waits like the others"
     if serving < tier:
         return f"it is a backup of tier {tier}, and tier {serving} serves"
-    live = _count(case.decision.live, "server")
+    live = plural(case.decision.live, "server")
     return f"tier {serving} serves in place of tier {tier}, which {_lacks(case, live)}"
 
 
@@ -331,7 +313,7 @@ def _tier_change(case: _Case) -> str:
     if serving is not None and serving < case.ruling.tier:
         return "it serves when no lower tier can"
     if quorum is not None and case.decision.live:
-        return f"its tier serves again with {_count(case.hearing.regained, 'healthy server')}"
+        return f"its tier serves again with {plural(case.hearing.regained, 'healthy server')}"
     return "its tier serves when one of its servers has weight"
 
 
@@ -371,7 +353,7 @@ def _inability(layout: Layout, decision: ServiceDecision) -> str:
     quorum = layout.declared.policy.quorum
     if decision.quorum_lost and quorum is not None and quorum.action is QuorumAction.WITHDRAW:
         return (
-            f"{decision.key} has {_count(decision.live, 'healthy server')} of a quorum of {quorum.servers},"
+            f"{decision.key} has {plural(decision.live, 'healthy server')} of a quorum of {quorum.servers},"
             f" and needs {regained_at(quorum, layout)}"
         )
     return f"{decision.key} has no server with weight, and needs one"

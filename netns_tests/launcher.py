@@ -24,7 +24,8 @@ from ipvs_lb.lab.hosts import Host, stop
 
 _ALIVE = -1
 _MODULES = (
-    "ipvs_lb.addresses", "ipvs_lb.api.server", "ipvs_lb.cli.program", "ipvs_lb.config",
+    "ipvs_lb.addresses", "ipvs_lb.api.server", "ipvs_lb.cli.apply", "ipvs_lb.cli.ask", "ipvs_lb.cli.daemon_text",
+    "ipvs_lb.cli.orders", "ipvs_lb.cli.program", "ipvs_lb.cli.run", "ipvs_lb.cli.status", "ipvs_lb.config",
     "ipvs_lb.daemon.life", "ipvs_lb.daemon.octavia", "ipvs_lb.netlink", "ipvs_lb.octavia.app", "ipvs_lb.probes.prober", "ipvs_lb.store",
     "ipvs_lb.wiring", "pyroute2", "uvicorn.lifespan.off",
 )  # fmt: skip

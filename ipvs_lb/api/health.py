@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
+from ipvs_lb.amounts import duration
 from ipvs_lb.api.states import State, state_of
 from ipvs_lb.engine.control import Snapshot
-from ipvs_lb.explain import duration, explain_vip
+from ipvs_lb.explain import explain_vip
 from ipvs_lb.policy import ServiceDecision, VipRuling
 from ipvs_lb.serial import JSON
 

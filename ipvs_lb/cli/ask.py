@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING
 
 import click
 
+from ipvs_lb.amounts import plural
 from ipvs_lb.cli.control_options import echo_answer, servers_argument, service_option
 from ipvs_lb.cli.options import examples, output_option
 from ipvs_lb.cli.output import Format, echo_lines
 from ipvs_lb.cli.reach import Where, daemon_options
-from ipvs_lb.cli.words import plural
 
 if TYPE_CHECKING:
     from ipvs_lb.api.answers import CheckResults, Done, Events, Explanations, Health

@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ipvs_lb.cli.words import plural, short
-from ipvs_lb.explain import duration
+from ipvs_lb.amounts import duration, plural, short
 
 if TYPE_CHECKING:
     from ipvs_lb.api.answers import (

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING
 
 import click
 
+from ipvs_lb.amounts import plural
 from ipvs_lb.cli.plan_json import closings_of, sysctl_command
 from ipvs_lb.cli.steps import SERVICE_COMMANDS, Step, service_of, steps
-from ipvs_lb.cli.words import field_name, field_value, plural, server_words, service_words
+from ipvs_lb.cli.words import field_name, field_value, server_words, service_words
 from ipvs_lb.commands import (
     AddServer,
     AddService,

@@ -4,24 +4,13 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Iterator, MutableMapping
+from importlib import import_module
+from keyword import iskeyword
 
 import click
 
-from ipvs_lb.cli.apply import apply
-from ipvs_lb.cli.ask import announce, check, events, explain, health, reload
-from ipvs_lb.cli.export import export
-from ipvs_lb.cli.importing import import_
-from ipvs_lb.cli.lab import lab
-from ipvs_lb.cli.octavia import octavia
-from ipvs_lb.cli.orders import disable, drain, enable, weight
 from ipvs_lb.cli.output import choose_colour, echo_error
-from ipvs_lb.cli.plan import plan
-from ipvs_lb.cli.rollback import rollback
-from ipvs_lb.cli.run import run
-from ipvs_lb.cli.schema import schema
-from ipvs_lb.cli.status import status
-from ipvs_lb.cli.validate import validate
-from ipvs_lb.cli.web import web
 from ipvs_lb.errors import LBError
 
 INTERRUPTED = 130
@@ -29,6 +18,46 @@ INTERRUPTED = 130
 
 PIPE_CLOSED = 141
 """128 + SIGPIPE, as a shell reports it."""
+
+
+_OWN = ("validate", "plan", "apply", "run", "rollback", "status", "export", "schema", "lab")
+_MODULES = {
+    **{name: name for name in _OWN},
+    **dict.fromkeys(("explain", "check", "events", "health", "reload", "announce"), "ask"),
+    "import": "importing",
+    "web": "web",
+    **dict.fromkeys(("drain", "enable", "disable", "weight"), "orders"),
+    "octavia": "octavia",
+}
+"""Where in `ipvs_lb.cli` the command of each name is."""
+
+
+class _Commands(MutableMapping[str, click.Command]):
+    """The commands by name, each loaded when it is asked for: most runs need one, and the daemon keeps what it loads."""
+
+    def __init__(self) -> None:
+        self._loaded: dict[str, click.Command] = {}
+
+    def __getitem__(self, name: str) -> click.Command:
+        if name not in self._loaded:
+            module = import_module(f"ipvs_lb.cli.{_MODULES[name]}")
+            self._loaded[name] = getattr(module, f"{name}_" if iskeyword(name) else name)
+        return self._loaded[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(_MODULES)
+
+    def __len__(self) -> int:
+        return len(_MODULES)
+
+    def __contains__(self, name: object) -> bool:
+        return name in _MODULES
+
+    def __setitem__(self, name: str, command: click.Command) -> None:
+        raise AssertionError(name)
+
+    def __delitem__(self, name: str) -> None:
+        raise AssertionError(name)
 
 
 class Program(click.Group):
@@ -60,6 +89,7 @@ def _silence_stdout() -> None:
 
 @click.group(
     cls=Program,
+    commands=_Commands(),
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
 @click.version_option(package_name="ipvs-lb", prog_name="ipvs-lb")
@@ -86,12 +116,3 @@ def program() -> None:
       5  something could not be carried over (import)
     The codes of health are its own.
     """
-
-
-for command in (
-    *(validate, plan, apply, run, rollback, status, export, import_, schema, lab),
-    *(explain, check, events, health, reload, announce, web),
-    *(drain, enable, disable, weight),
-    octavia,
-):
-    program.add_command(command)

@@ -9,8 +9,9 @@ from collections.abc import Iterator
 
 import click
 
+from ipvs_lb.amounts import plural, short
 from ipvs_lb.cli.origins import Origin, Owner, Snapshot
-from ipvs_lb.cli.words import plural, service_extras, short
+from ipvs_lb.cli.words import service_extras
 from ipvs_lb.model.counters import ServerCounters
 from ipvs_lb.model.identity import ServerKey, ServiceKey
 from ipvs_lb.model.settings import Server

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import click
 
+from ipvs_lb.amounts import plural
 from ipvs_lb.cli.options import config_option, examples, output_option
 from ipvs_lb.cli.output import Format, echo_json
-from ipvs_lb.cli.words import plural
 
 VALIDATE_SCHEMA = "ipvs_lb/validate/1"
 

@@ -8,27 +8,6 @@ from ipvs_lb.model.identity import ServerKey
 from ipvs_lb.model.settings import Server, Service
 from ipvs_lb.serial import JSON, server_to_json, service_to_json
 
-_THOUSAND = 1000
-
-
-def plural(number: int, noun: str) -> str:
-    """`1 server`, `2 servers`."""
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
-
-
-def short(number: int) -> str:
-    """*number* in at most five characters: 950, 1.2k, 34k, 5.6M."""
-    if number < _THOUSAND:
-        return str(number)
-    amount = float(number)
-    for unit in "kMGTPE":
-        amount /= _THOUSAND
-        if amount < 9.95:  # noqa: PLR2004  # below, one decimal is shown
-            return f"{amount:.1f}{unit}"
-        if amount < _THOUSAND - 0.5:
-            return f"{amount:.0f}{unit}"
-    return f"{amount:.0f}E"
-
 
 def field_name(name: str) -> str:
     """A field's name in the JSON schemas, as words."""

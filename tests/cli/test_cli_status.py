@@ -7,7 +7,6 @@ from ipaddress import ip_address
 import pytest
 
 from ipvs_lb import load
-from ipvs_lb.cli.words import short
 from ipvs_lb.model.counters import Counters, ServerCounters
 from ipvs_lb.model.desired import Owned
 from ipvs_lb.model.identity import AddressKey, IPProtocol, Port, ServerKey
@@ -105,24 +104,6 @@ def test_what_an_interrupted_run_left_is_told(box: Box) -> None:
 def test_what_is_declared_but_not_applied_is_told(box: Box) -> None:
     box.kernel.table = Table({WEB_80: VirtualService(Service(scheduler="rr"))}, None, {})
     assert "[web, not applied yet]" in box.run("status", "-c", "lb.yaml").stdout
-
-
-@pytest.mark.parametrize(
-    ("number", "text"),
-    [
-        (0, "0"),
-        (999, "999"),
-        (1000, "1.0k"),
-        (9949, "9.9k"),
-        (9950, "10k"),
-        (999499, "999k"),
-        (999500, "1.0M"),
-        (12_345_678_901, "12G"),
-        (2**64 - 1, "18E"),
-    ],
-)
-def test_big_numbers_are_shortened(number: int, text: str) -> None:
-    assert short(number) == text
 
 
 def test_the_table_is_exported_as_json(busy: Box) -> None:

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from ipvs_lb.explain import Hearing, duration, explain, explain_vip
+from ipvs_lb.explain import Hearing, explain, explain_vip
 from ipvs_lb.health import NEW, Reported
 from ipvs_lb.model.checks import HealthCheck, PingCheck, Via
 from ipvs_lb.model.config import FlapDamping, Quorum, QuorumAction, SlowStart, VipDownWhen
@@ -403,22 +403,6 @@ def test_a_vip_is_explained(policy, states, expected):
     decision = world.whole()
     said = explain_vip(decision.vips[VIP], decision.services, {HTTP: world.layout})
     assert list(said) == expected
-
-
-@pytest.mark.parametrize(
-    ("seconds", "text"),
-    [
-        pytest.param(0.04, "0 s", id="nothing"),
-        pytest.param(1.26, "1.3 s", id="tenths"),
-        pytest.param(12.4, "12 s", id="seconds"),
-        pytest.param(60, "1 m", id="a-minute"),
-        pytest.param(185, "3 m 5 s", id="minutes"),
-        pytest.param(7800, "2 h 10 m", id="hours"),
-        pytest.param(273_600, "3 d 4 h", id="days"),
-    ],
-)
-def test_durations_are_said_as_people_say_them(seconds, text):
-    assert duration(seconds) == text
 
 
 def test_a_check_through_the_vip_is_told_as_one():
