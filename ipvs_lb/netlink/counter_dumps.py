@@ -14,7 +14,6 @@ from ipvs_lb.model.counters import Counters, ServerCounters
 from ipvs_lb.model.identity import Family, Port, ServerKey
 from ipvs_lb.netlink import servers
 from ipvs_lb.netlink.attributes import NESTED, Attributes, header, parse_address, parse_family
-from ipvs_lb.netlink.counters import from_values
 from ipvs_lb.netlink.dumps import messages
 from ipvs_lb.netlink.messages import INTERRUPTED
 from ipvs_lb.netlink.requests import SERVER
@@ -87,7 +86,7 @@ class CounterDumps:
                 active=active,
                 inactive=inactive,
                 persistent=persistent,
-                traffic=from_values(values) if any(values) else _IDLE,
+                traffic=Counters._make(values) if any(values) else _IDLE,
             )
         return found
 
