@@ -136,10 +136,12 @@ class _Seating:
                     self._about(probe).add(layout.key)
 
     def settle(self) -> None:
-        """Forget the probes that nobody uses, once everybody has a seat."""
-        for probe, keys in self.touched.items():
+        """Forget the probes that nobody uses, once everybody has a seat; equal sets of services are one."""
+        shared: dict[frozenset[ServiceKey], frozenset[ServiceKey]] = {}
+        for probe, touched in self.touched.items():
             if self.users[probe]:
-                self.concerned[probe] = frozenset(keys)
+                keys = frozenset(touched)
+                self.concerned[probe] = shared.setdefault(keys, keys)
             else:
                 del self.users[probe], self.concerned[probe]
 

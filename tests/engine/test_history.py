@@ -28,6 +28,9 @@ def test_a_history_gives_back_the_last_outcomes_as_they_were(size, added):
     for at, result in added:
         history.add(at, result)
     assert [(one.at, one.result) for one in history.outcomes()] == added[-size:]
+    failed = [at for at, result in added[-size:] if result.error is not None]
+    newest = history.newest_failure()
+    assert (None if newest is None else newest.at) == (failed[-1] if failed else None)
     twin = history.copy()
     twin.add(0.0, Result())
     assert [(one.at, one.result) for one in history.outcomes()] == added[-size:]
