@@ -98,8 +98,7 @@ class Api:
     async def explain(self, request: Request) -> Response:
         """Servers with their reasons."""
         within = read_query(request, bodies.Within).service
-        scene = await self._scene()
-        shown = await to_thread(_meant, scene, [request.path_params["server"]], within)
+        scene, shown = await self._meant([request.path_params["server"]], within)
         return _list(_head("explain", scene), "servers", explanations_to_json(scene, shown))
 
     async def names(self, request: Request) -> Response:
@@ -196,21 +195,34 @@ class Api:
         note_route(request.scope, "/openapi.json")
         return JSONResponse(openapi())
 
-    async def _scene(self) -> Scene:
-        """What is to see now, with the kernel's counters where it can be asked."""
+    async def _scene(self, keys: Set[ServiceKey] | None = None) -> Scene:
+        """What is to see now, with the kernel's counters of the services *keys*, or of all, where it can be asked."""
         try:
-            statistics = await self._control.statistics()
+            statistics = await self._control.statistics(keys)
         except KernelError as error:
             return Scene(snapshot=self._control.snapshot(), trouble=str(error))
         return Scene(snapshot=self._control.snapshot(), statistics=statistics)
 
     async def _filtered(self, request: Request) -> tuple[Scene, Shown]:
         wanted = read_query(request, bodies.Filter)
-        scene = await self._scene()
         states = frozenset(wanted.state)
         if not wanted.server and not wanted.service:
-            return scene, Shown(states=states)
-        return scene, await to_thread(_meant, scene, wanted.server, wanted.service, states)
+            return await self._scene(), Shown(states=states)
+        return await self._meant(wanted.server, wanted.service, states)
+
+    async def _meant(
+        self,
+        patterns: Sequence[str],
+        services: Sequence[str],
+        states: Set[State] = frozenset(),
+    ) -> tuple[Scene, Shown]:
+        """The servers that are meant, in any of *states*, with the counters of their services alone.
+
+        Raises RefusalError when a pattern means nothing.
+        """
+        present = Scene(snapshot=self._control.snapshot())
+        shown = only(await to_thread(_chosen, present, patterns, services), states)
+        return await self._scene(shown.keys), shown
 
     async def _order(
         self,
@@ -223,7 +235,8 @@ class Api:
         members = [seat.member for seat in seats]
         await self._control.order(members, override)
         await self._decided({member.key for member in members}, scene.snapshot.decision)
-        after, shown = await self._scene(), only(members)
+        shown = only(members)
+        after = await self._scene(shown.keys)
         return _servers({**_head("order", after), "skipped": skipped}, after, shown)
 
     async def _decided(self, keys: Set[ServiceKey], before: Decision) -> None:
@@ -278,15 +291,6 @@ def _names(scene: Scene, prefix: str) -> dict[str, JSON]:
         "services": [*service_names(listings, prefix, MAX_NAMES)],
         "servers": [*server_names(listings, prefix, MAX_NAMES)],
     }
-
-
-def _meant(
-    scene: Scene,
-    patterns: Sequence[str],
-    services: Sequence[str],
-    states: Set[State] = frozenset(),
-) -> Shown:
-    return only(_chosen(scene, patterns, services), states)
 
 
 def _able(

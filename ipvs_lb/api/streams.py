@@ -37,21 +37,24 @@ def follow(events: AsyncIterator[bytes]) -> Parts:
     return Parts(events, media_type="text/event-stream", headers={"cache-control": "no-store"})
 
 
-def pieces(whole: LongList) -> Iterator[bytes]:
-    """*whole* as JSON, an item at a time; nothing where an item was looked at and left out."""
-    yield to_json(whole.head)[:-1] + b"," + to_json(whole.name) + b":["
+def pieces(whole: LongList, line: bytes = b"\n") -> Iterator[bytes]:
+    """*whole* as JSON, an item at a time; nothing where an item was looked at and left out.
+
+    Every item is a line of its own, so that a reader can begin with the first while the last is made.
+    """
+    yield to_json(whole.head)[:-1] + b"," + to_json(whole.name) + b":[" + line
     between = b""
     for item in whole.items:
         if item is None:
             yield b""
         elif isinstance(item, LongList):
             yield between
-            yield from pieces(item)
-            between = b","
+            yield from pieces(item, line=b"")
+            between = b"," + line
         else:
             yield between + to_json(item)
-            between = b","
-    yield b"]}"
+            between = b"," + line
+    yield line + b"]}"
 
 
 async def in_parts(made: Iterable[bytes]) -> AsyncIterator[bytes]:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import http.client
+import io
 import json
 import socket
 import ssl
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn, cast
 from urllib.parse import quote, urlencode
 
 from ipvs_lb.cli.reach import TOKEN, Remote, Where
@@ -23,6 +24,9 @@ PATIENCE = 60.0
 
 Query = Mapping[str, Sequence[str] | str | int]
 _OK = 200
+_BUFFER = 256 * 1024
+_AROUND = {b"\n", b"]}"}
+"""The lines of a long list that are no item."""
 _STRANGER = 401
 _REFUSALS = range(400, 500)
 
@@ -169,10 +173,21 @@ def _expect(got: http.client.HTTPResponse, also: Sequence[int]) -> Any:
     """The answer, parsed unless it is a stream. Raises LBError for any other answer than success."""
     if got.status == _OK and got.headers.get_content_type() == "text/event-stream":
         return None
-    body = got.read()
     if got.status != _OK and got.status not in also:
-        _refuse(got.status, body)
-    return json.loads(body)
+        _refuse(got.status, got.read())
+    return _parsed(got)
+
+
+def _parsed(got: http.client.HTTPResponse) -> Any:
+    """The answer; a long list has a line for every item, which is parsed while the daemon makes the next."""
+    lines = io.BufferedReader(cast("io.RawIOBase", got), _BUFFER)
+    first = lines.readline()
+    if not first.endswith(b"[\n"):
+        return json.loads(first + lines.read())
+    answer = json.loads(first + b"]}")
+    *_, items = answer.values()
+    items += [json.loads(line.rstrip(b",\n")) for line in lines if line not in _AROUND]
+    return answer
 
 
 def _refuse(status: int, body: bytes) -> NoReturn:

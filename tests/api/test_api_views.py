@@ -375,6 +375,16 @@ def test_what_is_left_out_of_an_answer_gives_the_loop_a_chance_all_the_same():
     }
 
 
+def test_every_item_of_an_answer_is_a_line_of_its_own():
+    items = [None, {"a": "\n"}, LongList({"b": 2}, "c", [{"d": 3}, {"e": 4}])]
+    made = b"".join(pieces(LongList({"all": 0}, "items", items)))
+    _, *lines, _ = made.splitlines()
+    assert [json.loads(line.rstrip(b",")) for line in lines] == [
+        {"a": "\n"},
+        {"b": 2, "c": [{"d": 3}, {"e": 4}]},
+    ]
+
+
 @pytest.mark.real_time
 async def test_an_answer_that_takes_long_to_make_lets_others_in():
     turns = 0
