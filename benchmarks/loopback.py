@@ -37,8 +37,8 @@ _WRITTEN = (
 _COUNTED = (servers.ACTIVE, servers.INACTIVE, servers.PERSISTENT)
 _COUNTERS = (
     nested(services.STATS, b"".join(attribute(n, bytes(8 if n in {4, 5} else 4)) for n in range(1, 11))),
-    nested(services.STATS64, b"".join(attribute(n, bytes(8)) for n in range(1, 11))),
-)  # fmt: skip
+    nested(services.STATS64, b"".join(attribute(n, struct.pack("=Q", n * 123_456)) for n in range(1, 11))),
+)  # fmt: skip  # every server has had traffic: telling of one that has not costs less
 _TIMEOUTS = daemons.encode_timeouts(Timeouts(tcp=900, tcp_fin=120, udp=300))
 
 
