@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 
 import click
 
+from ipvs_lb.amounts import plural
 from ipvs_lb.cli.options import examples, long_output_option
 from ipvs_lb.cli.output import Format, echo_json
 from ipvs_lb.cli.replacing import replace_file
-from ipvs_lb.cli.words import plural
 from ipvs_lb.errors import UsageError
 
 if TYPE_CHECKING:

@@ -106,6 +106,7 @@ class Gateway:
 
     def _words(self, site: Site) -> dict[str, str]:
         vip = self.world.desk.catalogue.load_balancer(site.load_balancer).vip
+        assert vip.port_id is not None
         return {
             "the-loadbalancer": site.load_balancer,
             "the-listener": site.listener,
