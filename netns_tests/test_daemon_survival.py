@@ -127,7 +127,7 @@ def test_a_flushed_table_is_repaired_within_the_reconcile_interval_and_connectio
     """keepalived #1018, kubernetes #134147"""
     daemon.balancer.ipvsadm("-C")
     daemon.becomes(vip, BOTH, RECONCILE + SLACK)
-    assert "drift.repaired" in daemon.events()
+    eventually(lambda: "drift.repaired" in daemon.events(), SLACK, "that is told")
     assert talk.ask() == "server-1"
     assert set(seen(bench.outsider, vip)) == {"server-1", "server-2"}
 

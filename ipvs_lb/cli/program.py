@@ -20,11 +20,13 @@ PIPE_CLOSED = 141
 """128 + SIGPIPE, as a shell reports it."""
 
 
-_OWN = ("validate", "plan", "apply", "run", "rollback", "status", "export", "schema", "lab")
+_OWN = ("validate", "plan", "apply", "run", "rollback", "status", "export")
 _MODULES = {
     **{name: name for name in _OWN},
-    **dict.fromkeys(("explain", "check", "events", "health", "reload", "announce"), "ask"),
     "import": "importing",
+    "schema": "schema",
+    "lab": "lab",
+    **dict.fromkeys(("explain", "check", "events", "health", "reload", "announce"), "ask"),
     "web": "web",
     **dict.fromkeys(("drain", "enable", "disable", "weight"), "orders"),
     "octavia": "octavia",

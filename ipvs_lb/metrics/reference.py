@@ -14,7 +14,7 @@ LABELS: Mapping[str, str] = {
     "python_version": "of the interpreter",
     "action": "of drift `repaired` or `reported`; of orders `up`, `down`, `drain`, `weight`",
     "outcome": "`loaded` or `refused`",
-    "check": "the type of health check, as in the configuration: at most 15",
+    "check": "the type of health check, as in the configuration: at most 16",
     "result": "`passed`, or the class of the error, as `ipvs-lb explain` names it: at most 18",
     "event": "the event's name: those in [the list](../how-to/hooks.md#the-events)",
     "level": "`info`, `warning`, `error`",

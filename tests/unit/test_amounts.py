@@ -19,6 +19,7 @@ from ipvs_lb.amounts import duration, plural, short
         (999500, "1.0M"),
         (12_345_678_901, "12G"),
         (2**64 - 1, "18E"),
+        (10**22, "10000E"),
     ],
 )
 def test_big_numbers_are_shortened(number: int, text: str) -> None:
