@@ -30,6 +30,7 @@ _MODULES = {
     "web": "web",
     **dict.fromkeys(("drain", "enable", "disable", "weight"), "orders"),
     "octavia": "octavia",
+    "ipvsadm": "old_manners",
 }
 """Where in `ipvs_lb.cli` the command of each name is."""
 

@@ -99,6 +99,26 @@ class NetlinkKernel:
                 [refusal(commands[index], code) for index, code in sorted(refused.items())]
             )
 
+    def observe(self, key: ServiceKey | None = None) -> tuple[Table, Statistics]:
+        """All services, or the one *key* names if it is there, each with its counters of the same moment.
+
+        The table is without timeouts and daemons. Raises KernelError.
+        """
+        return self._complete(partial(self._observed, key))
+
+    def settings(self) -> tuple[Timeouts, dict[SyncRole, SyncDaemon]]:
+        """The timeouts and the sync daemons. Raises KernelError."""
+        return self._complete(lambda: (self._timeouts(), self._daemons()))
+
+    def attempt(self, commands: Sequence[Command]) -> dict[int, int]:
+        """Carry out *commands* as they stand: the errno of each that the kernel refused, by its index.
+
+        Unlike `execute` nothing is brought to the wanted result: adding what is there is refused. Raises KernelError.
+        """
+        encode = requests.Encoder().encode
+        with self._connected():
+            return self._transport.execute([encode(command) for command in commands])
+
     @contextmanager
     def _connected(self) -> Iterator[None]:
         """A turn on the socket, which is opened where there is none: a kernel that was away may be back."""
@@ -163,6 +183,28 @@ class NetlinkKernel:
             answers = self._transport.dump(requests.get_servers(key))
             found[key] = ServiceStatistics(traffic, self._counters.read(answers, key.family))
         return found
+
+    def _observed(self, key: ServiceKey | None) -> tuple[Table, Statistics]:
+        """Each dump of servers is read twice, once for what is set and once for what was counted."""
+        contents = (
+            self._contents(requests.GET_SERVICE, requests.SERVICE)
+            if key is None
+            else list(self._service(key))
+        )
+        found: dict[ServiceKey, VirtualService] = {}
+        counted: dict[ServiceKey, ServiceStatistics] = {}
+        self._dumps.begin()
+        self._counters.begin()
+        for content in contents:
+            decoded, traffic = services.decode(content), services.decode_counters(content)
+            if decoded is None or traffic is None:
+                continue
+            name, service = decoded
+            answers = self._transport.dump(requests.get_servers(name))
+            found[name] = VirtualService(service, self._dumps.read(answers, name.family))
+            servers = self._counters.read(answers, name.family)
+            counted[name] = ServiceStatistics(traffic[1], servers)
+        return Table(found), counted
 
     def _traffic(self, keys: Set[ServiceKey] | None) -> Iterator[tuple[ServiceKey, Counters]]:
         """What went through the services *keys*.

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 from collections.abc import Callable
 
 from ipvs_lb.commands import AddService, Command, EditService
@@ -22,6 +21,8 @@ _SYSTEM_PATH = "/usr/sbin:/sbin:/usr/bin:/bin"
 
 def modprobe(name: str) -> bool:
     """Load the IPVS module *name* with modprobe; whether that worked."""
+    import shutil
+
     program = shutil.which("modprobe", path=f"{_SYSTEM_PATH}:{os.environ.get('PATH', '')}")
     if program is None or not _NAME.fullmatch(name):
         return False

@@ -8,7 +8,7 @@ from dataclasses import replace
 from ipaddress import IPv4Address, ip_address
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ipvs_lb.commands import (
@@ -285,6 +285,7 @@ def has_rule(service: Service) -> bool:
     return not service.flags or bool(flag_names(service))
 
 
+@settings(max_examples=50)
 @given(strategies.tables())
 def test_rules_read_back_as_they_were_saved(table: Table) -> None:
     services = {k: v for k, v in table.services.items() if has_rule(v.service)}
