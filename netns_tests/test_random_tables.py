@@ -1,9 +1,11 @@
-"""Random tables over every field: our dump, pyroute2's and ipvsadm's text agree on what the kernel has."""
+"""Random tables over every field: our dump, pyroute2's and ipvsadm's lists agree on what the kernel has."""
 
 from __future__ import annotations
 
+import contextlib
+import io
+import os
 import re
-from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -19,8 +21,8 @@ from pyroute2.netlink.generic.ipvs import (
     ipvsmsg,
 )
 
+from ipvs_lb.cli.ipvsadm.restore import restore
 from ipvs_lb.commands import Flush
-from ipvs_lb.ipvsadm.save import render
 from ipvs_lb.lab.hosts import Host
 from ipvs_lb.lab.network import Network
 from ipvs_lb.model.identity import ServiceKey
@@ -52,24 +54,40 @@ def gateway(network: Network) -> Iterator[Gateway]:
         yield Gateway(host, kernel)
 
 
-def saved_by_ipvsadm(host: Host) -> str:
-    """What ipvsadm prints, marks from 2**31 on put right: it shows them as negative numbers."""
-    return re.sub(
-        r"(?<= -f )-\d+",
-        lambda found: str(int(found[0]) + 2**32),
-        host.run(["ipvsadm", "-Sn"]).stdout,
-    )
+LISTS = """\
+-Ln
+-Ln --stats
+-Ln --rate --nosort
+-Ln --thresholds
+-Ln --persistent-conn
+-Ln --tun-info
+-Ln --stats --exact
+-Sn
+-L --timeout
+-Lcn
+"""
+_MARK = re.compile(r"(FWM  |-f )(-\d+)( IPv6)?( +)")
 
 
-def blocks(rules: str) -> Counter[tuple[str, frozenset[str]]]:
-    """Services with the set of their servers: ipvsadm sorts both, the kernel has them in its own order."""
-    found: list[tuple[str, set[str]]] = []
-    for line in rules.splitlines():
-        if line.startswith("-A "):
-            found.append((line, set()))
-        else:
-            found[-1][1].add(line)
-    return Counter((line, frozenset(servers)) for line, servers in found)
+def listed_by_ipvsadm(host: Host) -> str:
+    """What ipvsadm prints for all of LISTS, marks from 2**31 on put right: it shows them as negative numbers."""
+    done = host.run(["sh", "-c", f"printf '%s' '{LISTS}' | ipvsadm -R"])
+    return _MARK.sub(_with_true_mark, done.stdout)
+
+
+def _with_true_mark(found: re.Match[str]) -> str:
+    name = f"{found[1]}{int(found[2]) + 2**32}{found[3] or ''}"
+    return name.ljust(len(found[0])) if len(found[4]) > 1 else name + found[4]
+
+
+def listed_by_ours(gateway: Gateway) -> str:
+    reading, writing = os.pipe()
+    os.write(writing, LISTS.encode())
+    os.close(writing)
+    with contextlib.redirect_stdout(io.StringIO()) as said:
+        assert gateway.host.call(restore, gateway.kernel, reading, "ipvsadm") == 0
+    os.close(reading)
+    return said.getvalue()
 
 
 def dump(ipvs: Any, command: int, *attributes: Any) -> list[Any]:
@@ -106,7 +124,7 @@ def test_what_is_executed_is_what_everybody_reads(gateway: Gateway, wanted: Tabl
     assert present.services == wanted.services
     assert wanted.timeouts in {None, present.timeouts}
     assert plan(present, wanted) == ()
-    assert blocks(render(present)) == blocks(saved_by_ipvsadm(gateway.host))
+    assert listed_by_ours(gateway) == listed_by_ipvsadm(gateway.host)
 
 
 @settings(on_the_kernel, max_examples=30)

@@ -22,16 +22,30 @@ from ipvs_lb.config.written import (
     tunnel,
     without,
 )
-from ipvs_lb.model.identity import NO_PORT, AddressKey, ServerKey, ServiceKey
+from ipvs_lb.model.identity import NO_PORT, AddressKey, IPProtocol, ServerKey, ServiceKey
 from ipvs_lb.model.settings import Server
 from ipvs_lb.model.table import Table, VirtualService
 
+_DNS = 53
+_KINDS = {
+    80: "http",
+    8080: "http",
+    443: "https",
+    25: "smtp",
+    3306: "mysql",
+    5432: "postgres",
+    6379: "redis",
+}
 
-def render(table: Table, *, comment: str = "") -> str:
-    """The configuration that means *table*; *comment* stands at its top."""
+
+def render(table: Table, *, comment: str = "", suggest_checks: bool = False) -> str:
+    """The configuration that means *table*; *comment* stands at its top, a check in a comment at each service."""
     head = [f"# {line}".rstrip() for line in comment.splitlines()] + ["version: 1"]
     parts = [list(timeouts(table.timeouts)), list(daemons((table.daemons or {}).values()))]
-    services = [list(_service(key, virtual)) for key, virtual in table.services.items()]
+    services = [
+        [*_service(key, virtual), *(_suggestion(key) if suggest_checks else ())]
+        for key, virtual in table.services.items()
+    ]
     problems = problem_lines("\n".join(_lines(head, parts, services)))
     if problems:
         start = len(head) + 1
@@ -54,6 +68,20 @@ def _service(key: ServiceKey, virtual: VirtualService) -> Iterator[str]:
     servers = [flow(_server(*item, own)) for item in virtual.servers.items()]
     yield "    servers:" if servers else "    servers: []"
     yield from (f"      - {server}" for server in servers)
+
+
+def _suggestion(key: ServiceKey) -> Iterator[str]:
+    """A health check that such a service often has, as a comment."""
+    port = key.port if isinstance(key, AddressKey) else NO_PORT
+    check = [("type", _KINDS.get(port, "tcp"))]
+    if isinstance(key, AddressKey) and key.protocol is not IPProtocol.TCP:
+        check = [("type", "ping")] if port != _DNS else [("type", "dns"), ("name", "example.org")]
+    elif not port:
+        check.append(("port", "80"))
+    if check[0][1] in {"http", "https"}:
+        check.append(("path", "/"))
+    limits = [("interval", "5s"), ("timeout", "2s"), ("rise", "2"), ("fall", "3")]
+    yield f"    # health_check: {flow([*check, *limits])}"
 
 
 def _key(key: ServiceKey) -> Pairs:
