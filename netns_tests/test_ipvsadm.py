@@ -43,7 +43,7 @@ Outcome = tuple[int, str, str]
 @pytest.fixture
 def gateway(bench: Bench) -> Iterator[Host]:
     yield bench.gateway
-    bench.gateway.run(["ipvsadm", "-C"])
+    bench.gateway.run(["sh", "-c", "ipvsadm -C; ipvsadm --set 900 120 300"])
 
 
 @pytest.fixture

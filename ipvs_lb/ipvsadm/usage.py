@@ -63,6 +63,11 @@ Options of sync daemons:
   --mcast-interface NAME           eth0 if nothing else is said
   --syncid NUMBER                  --sync-maxlen BYTES
   --mcast-group ADDRESS            --mcast-port PORT           --mcast-ttl NUMBER
+
+Examples:
+  {program} -A -t 10.0.0.16:80 -s rr
+  {program} -a -t 10.0.0.16:80 -r 10.0.0.4 -m
+  {program} -Ln --stats
 """
 
 
