@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING, Protocol
 import click
 
 if TYPE_CHECKING:
+    from ipvs_lb.checkup import Patient
     from ipvs_lb.cli.checking import CheckKey, CheckOnce, Checks
+    from ipvs_lb.doctor import Facts
     from ipvs_lb.model.results import Result
     from ipvs_lb.ports import Host, Kernel, Store
 
@@ -45,12 +47,19 @@ def _check_once(checks: Checks) -> Mapping[CheckKey, Result]:
     return run_once(checks)
 
 
+def _examine(patient: Patient) -> Facts:
+    from ipvs_lb.checkup import examine
+
+    return examine(patient)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Environment:
     """How the commands reach the gateway, the clock and the servers to check."""
 
     open_gateway: Callable[[Path], AbstractContextManager[Gateway]] = _open_gateway
     check_once: CheckOnce = _check_once
+    examine: Callable[[Patient], Facts] = _examine
     now: Callable[[], float] = time.time
 
 

@@ -20,7 +20,7 @@ PIPE_CLOSED = 141
 """128 + SIGPIPE, as a shell reports it."""
 
 
-_OWN = ("validate", "plan", "apply", "run", "rollback", "status", "export", "adopt")
+_OWN = ("validate", "plan", "apply", "run", "rollback", "status", "export", "adopt", "doctor")
 _MODULES = {
     **{name: name for name in _OWN},
     "import": "importing",
@@ -117,5 +117,5 @@ def program() -> None:
       3  the plan has changes (plan, --dry-run)
       4  the kernel refused; what was done has been taken back
       5  something could not be carried over (import)
-    The codes of health are its own.
+    The codes of health and doctor are their own.
     """

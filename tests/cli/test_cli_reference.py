@@ -14,6 +14,7 @@ from ipvs_lb.api.openapi import openapi
 from ipvs_lb.api.states import State
 from ipvs_lb.cli import (
     change,
+    doctor,
     importing,
     origins,
     plan_json,
@@ -87,6 +88,7 @@ def test_the_json_page_describes_every_schema_and_member() -> None:
         rollback.GENERATIONS_SCHEMA,
         validate.VALIDATE_SCHEMA,
         importing.IMPORT_SCHEMA,
+        doctor.DOCTOR_SCHEMA,
     }
     written = {
         name for path in GOLDEN.glob("*.json") for name in words(json.loads(path.read_text()))

@@ -1,0 +1,47 @@
+"""The sockets of this network namespace that others can send to (proc_net_tcp(5))."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator
+from ipaddress import IPv4Address, IPv6Address
+from pathlib import Path
+
+from ipvs_lb.doctor import Listener
+from ipvs_lb.model.identity import IPAddress, IPProtocol, Port
+
+PROC_NET = Path("/proc/thread-self/net")
+_WAITING = {"0A": IPProtocol.TCP, "07": IPProtocol.UDP}  # TCP_LISTEN; a UDP socket without a peer
+_FILES = ("tcp", "tcp6", "udp", "udp6")
+_WORD = 8  # hex digits
+_IPV4_LENGTH = 4
+
+
+def listeners(folder: Path = PROC_NET) -> tuple[Listener, ...]:
+    """Every listening TCP socket and every UDP socket without a peer, but for those on loopback addresses."""
+    return tuple(one for name in _FILES for one in _of_file(folder / name))
+
+
+def _of_file(path: Path) -> Iterator[Listener]:
+    try:
+        lines = path.read_text().splitlines()[1:]
+    except OSError:  # a kernel without IPv6
+        return
+    for _, local, _, state, *_ in map(str.split, lines):
+        if state not in _WAITING or not path.name.startswith(str(_WAITING[state])):
+            continue
+        host, _, port = local.partition(":")
+        address = _address(host)
+        if not address.is_loopback:
+            everywhere = address == IPv6Address(0)  # it hears IPv4 too, unless told not to
+            yield Listener(_WAITING[state], None if everywhere else address, Port(int(port, 16)))
+
+
+def _address(text: str) -> IPAddress:
+    """The kernel writes each 32-bit word as the number that this processor takes it for."""
+    words = [int(text[at : at + _WORD], 16) for at in range(0, len(text), _WORD)]
+    packed = struct.pack(f"={len(words)}I", *words)
+    if len(packed) == _IPV4_LENGTH:
+        return IPv4Address(packed)
+    address = IPv6Address(packed)
+    return address.ipv4_mapped or address
