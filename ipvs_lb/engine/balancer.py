@@ -277,6 +277,9 @@ class Balancer:
         for probe in turn.probes:
             if probe not in turn.roster.users:
                 self._notebook.put(records.health_name(probe), None)
+        for member in self._court.overrides:
+            if member not in turn.roster.seats:
+                self._notebook.put(records.override_name(member), None)
         self._court.replace(turn, removed)
         self._detours.datapath = turn.roster.datapath
         self._reconciler.turn(turn)

@@ -315,6 +315,20 @@ async def test_an_order_is_in_force_at_once_and_survives_a_restart():
     assert world.weights() == {4: 1, 6: 1}
 
 
+async def test_an_order_on_a_server_that_left_the_configuration_is_not_back_with_it_after_a_restart():
+    world = World(web(4, 6))
+    balancer = await world.up()
+    order = Override(action=Action.DRAIN, since=START, reason="new disk", who="root")
+    await balancer.order([Member(WEB, B)], order)
+    await world.reload(web(4))
+    await world.reload(web(4, 6))
+    assert balancer.snapshot().overrides == {}
+    await world.down()
+    balancer = await world.up()
+    assert balancer.snapshot().overrides == {}
+    assert world.weights() == {4: 1, 6: 1}
+
+
 async def test_an_order_can_expire():
     world = World(web(4, 6))
     balancer = await world.up()
