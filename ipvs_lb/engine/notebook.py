@@ -81,7 +81,8 @@ class Notebook:
         remembered, stale = await loop.run_in_executor(self._threads, _sort_out, found, roster)
         for name in (*stale, *remembered.damaged):
             self.put(name, None)
-        await self.flush()  # before anything else: killed now, the next start may find another configuration
+        # before anything else: killed a moment later, the next start may find another configuration
+        await self.flush()
         return remembered
 
 
