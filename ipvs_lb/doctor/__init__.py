@@ -2,7 +2,8 @@
 
 Rules kept here:
 1. Every rule looks at facts alone, and finds one kind of thing.
-2. A finding says what there is, what it does to users, and how it is mended; following `mend` makes it go.
+2. A finding says what there is, what it does to users, and how it is mended: a command that makes it go, or leads to
+   its cause.
 3. What is not known is not found: a missing fact is no finding, but for `not_seen`.
 """
 
