@@ -102,20 +102,16 @@ def test_metrics_show_the_kernel_s_table_as_node_exporter_does_of_the_same_table
         seen(bench.outsider, vip)
         bench.seen(vip_6, 2)
         bench.seen(vip, 2, port=53, protocol="udp")
+        total = "node_ipvs_connections_total", frozenset()
+        eventually(lambda: theirs(bench.gateway)[total] >= 8, SLACK, "the kernel has added up")
         eventually(lambda: ours(daemon) == theirs(bench.gateway), 30, "they agree")
         found = theirs(bench.gateway)
     finally:
         exporter.terminate()
         exporter.wait(10)
     assert len(found) == 5 + 3 * 7
-    assert found["node_ipvs_connections_total", frozenset()] >= 8
     assert sorted(v for (name, _), v in found.items() if name.endswith("_weight"))[-2:] == [7, 300]
-    taken = {
-        name: v
-        for (name, labels), v in read(daemon.metrics()).items()
-        if ("service", "dns") in labels
-    }
-    assert taken["ipvs_lb_service_connections_total"] >= 1
+    eventually(lambda: connections(daemon, "dns") >= 1, SLACK, "the kernel has added up")
 
 
 NODE_EXPORTER = (
@@ -134,6 +130,15 @@ def read(text):
         for family in text_string_to_metric_families(text)
         for sample in family.samples
     }
+
+
+def connections(daemon, service):
+    """The connections of the service of that name."""
+    return next(
+        value
+        for (name, labels), value in read(daemon.metrics()).items()
+        if name == "ipvs_lb_service_connections_total" and ("service", service) in labels
+    )
 
 
 def ours(daemon):
