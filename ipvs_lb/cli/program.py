@@ -28,6 +28,7 @@ _MODULES = {
     "lab": "lab",
     **dict.fromkeys(("explain", "check", "events", "health", "reload", "announce"), "ask"),
     "web": "web",
+    "top": "top.command",
     **dict.fromkeys(("drain", "enable", "disable", "weight"), "orders"),
     "octavia": "octavia",
     "ipvsadm": "old_manners",
