@@ -64,6 +64,14 @@ def terminal(tmp_path):
     made.close()
 
 
+def test_a_terminal_that_cannot_show_it_is_refused(terminal):
+    for name, why in (("nonsense", "could not find terminal"), ("dumb", "cannot be moved")):
+        terminal.type(f"TERM={name} {sys.executable} -m ipvs_lb top; echo code=$?", "Enter")
+        terminal.wait(f"TERM={name}: ", why, "code=2", "ipvs-lb status")
+        terminal.type("clear", "Enter")
+        terminal.wait(PROMPT, absent=["code=2"])
+
+
 def test_top_shows_narrows_drains_waits_for_the_daemon_and_gives_the_terminal_back(
     terminal, tmp_path
 ):

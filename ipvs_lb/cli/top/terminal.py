@@ -65,15 +65,21 @@ def show(feed: Feed, *, colour: bool) -> None:
         _Show(feed, window, _attributes(colour=colour)).run()
 
 
-@contextmanager
-def _window() -> Iterator[curses.window]:
+def _need_cursor() -> None:
+    """Raises UsageError where the cursor cannot be put anywhere, or nothing is known of the terminal."""
+    name = f"TERM={os.environ.get('TERM', '')}"
+    hint = "TERM=vt100 does nearly everywhere; `ipvs-lb status` prints the same facts"
     try:
         curses.setupterm()
     except curses.error as problem:
-        name = os.environ.get("TERM", "")
-        raise UsageError(
-            f"TERM={name}: {problem}", hint="TERM=vt100 does nearly everywhere"
-        ) from None
+        raise UsageError(f"{name}: {problem}", hint=hint) from problem
+    if curses.tigetstr("cup") is None:
+        raise UsageError(f"{name}: its cursor cannot be moved", hint=hint)
+
+
+@contextmanager
+def _window() -> Iterator[curses.window]:
+    _need_cursor()
     window = curses.initscr()
     try:
         curses.noecho()
