@@ -9,7 +9,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -24,9 +24,9 @@ _APPLIED = "plan.applied"
 
 
 class LabDaemon:
-    """The daemon on *host*, with its files in *folder*; *told* hears every event."""
+    """The daemon on *host*, with its files in *folder*; *told* hears every event. None: they are not followed."""
 
-    def __init__(self, host: Host, folder: Path, told: Callable[[Event], None]) -> None:
+    def __init__(self, host: Host, folder: Path, told: Callable[[Event], None] | None) -> None:
         self.config = folder / "lb.yaml"
         self._host = host
         self._log = folder / "daemon.log"
@@ -41,10 +41,11 @@ class LabDaemon:
         """It runs as `config` says, and its events are followed. Raises LabError when it does not begin."""
         places = ["--config", str(self.config), "--state-dir", str(self._state_dir)]
         words = _program("run", *places, "--socket", str(self._socket))
+        self._socket.unlink(missing_ok=True)  # of one that was killed
         process = self._host.start(words, log=self._log)
         try:
             self._wait_for_socket(process)
-            with self._followed():
+            with self._followed(self._told) if self._told is not None else nullcontext():
                 yield process
         finally:
             stop(process)
@@ -75,10 +76,12 @@ class LabDaemon:
             time.sleep(0.05)
 
     @contextmanager
-    def _followed(self) -> Iterator[None]:
+    def _followed(self, told: Callable[[Event], None]) -> Iterator[None]:
         words = _program("events", "--follow", "--output", "json", "--socket", str(self._socket))
         with self._host.call(_piped, words) as follower:
-            reader = threading.Thread(target=self._follow, args=(follower.stdout,), daemon=True)
+            reader = threading.Thread(
+                target=self._follow, args=(follower.stdout, told), daemon=True
+            )
             reader.start()
             try:
                 yield
@@ -86,11 +89,11 @@ class LabDaemon:
                 stop(follower)
                 reader.join()
 
-    def _follow(self, lines: Iterable[bytes]) -> None:
+    def _follow(self, lines: Iterable[bytes], told: Callable[[Event], None]) -> None:
         for line in lines:
             with contextlib.suppress(ValueError):
                 event = json.loads(line)
-                self._told(event)
+                told(event)
                 with self._news:
                     self._events.append(event)
                     self._news.notify_all()

@@ -147,7 +147,7 @@ def _run_here(command: Sequence[str], timeout: float) -> int:
 def _run_in_guest(
     plan_boot: Callable[[Job], Boot], command: Sequence[str], timeout: float, memory: str
 ) -> int:
-    folder = Path(tempfile.mkdtemp(prefix="ipvs-lb-guest-", dir=_visible_folder()))
+    folder = Path(tempfile.mkdtemp(prefix="ipvs-lb-guest-", dir=visible_folder()))
     try:
         status = _boot_and_watch(plan_boot, folder, command, timeout, memory)
     except GuestError:
@@ -160,7 +160,7 @@ def _run_in_guest(
     return status
 
 
-def _visible_folder() -> str:
+def visible_folder() -> str:
     """A folder for temporary files that is the same folder inside a guest (see guest_init.sh)."""
     usual = tempfile.gettempdir()
     is_covered = Path(usual).resolve().parts[1:2] in {("dev",), ("etc",), ("run",), ("var",)}

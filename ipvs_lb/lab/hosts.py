@@ -45,6 +45,7 @@ class Host:
         self.namespace = namespace
         self._undo = undo
         self._interfaces = 0
+        self._ports: dict[str, tuple[Switch, str]] = {}
 
     def __repr__(self) -> str:
         return f"<host {self.name} in {self.namespace}>"
@@ -54,13 +55,32 @@ class Host:
         self._interfaces += 1
         return f"eth{self._interfaces - 1}"
 
-    def plug(self, switch: Switch, *addresses: str) -> str:
-        """The new interface that connects this host to *switch*, with *addresses* like `10.0.0.4/24`."""
-        interface, port = self.next_interface(), switch.next_port()
+    def plug(self, switch: Switch, *addresses: str, name: str | None = None) -> str:
+        """The new interface that connects this host to *switch*, with *addresses* like `10.0.0.4/24`.
+
+        It is the next of eth0, eth1, ... unless it is to have another *name*.
+        """
+        interface, port = name or self.next_interface(), switch.next_port()
         self.call(links.add_veth, interface, switch.namespace, port)
         namespaces.call_inside(switch.namespace, links.join_bridge, port, switch.bridge)
+        self._ports[interface] = (switch, port)
         self.configure(interface, *addresses)
         return interface
+
+    def pull(self, interface: str) -> None:
+        """Pull the cable of an interface out of its switch: addresses and routes stay."""
+        switch, port = self._ports[interface]
+        namespaces.call_inside(switch.namespace, links.set_down, port)
+
+    def put_back(self, interface: str) -> None:
+        """Plug the cable in again."""
+        switch, port = self._ports[interface]
+        namespaces.call_inside(switch.namespace, links.set_up, port)
+
+    def impair(self, interface: str, *, loss: float = 0.0, delay: float = 0.0) -> None:
+        """Lose a share of what its switch sends to an interface, and keep the rest back so many seconds."""
+        switch, port = self._ports[interface]
+        namespaces.call_inside(switch.namespace, links.impair, port, loss=loss, delay=delay)
 
     def configure(self, interface: str, *addresses: str) -> None:
         """Bring *interface* up with *addresses*."""
@@ -75,6 +95,11 @@ class Host:
     def route(self, destination: str, via: str) -> None:
         """Add a route to `default` or a network."""
         self.call(links.add_route, destination, via)
+
+    def route_from(self, source: str, via: str, table: int) -> None:
+        """Send what comes from the own address *source* through a neighbour, by a routing table for that."""
+        self.call(links.add_rule, source, table)
+        self.call(links.add_route, "default", via, table=table)
 
     def link_up(self, interface: str) -> None:
         """Bring an interface up."""

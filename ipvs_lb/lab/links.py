@@ -13,6 +13,7 @@ from ipvs_lb.errors import LabError
 
 _FAMILIES = {4: socket.AF_INET, 6: socket.AF_INET6}
 _IFA_F_NODAD = 0x02  # include/uapi/linux/if_addr.h
+_MAIN = 254  # RT_TABLE_MAIN, include/uapi/linux/rtnetlink.h
 
 
 def add_veth(name: str, peer_namespace: str, peer_name: str) -> None:
@@ -68,11 +69,36 @@ def add_address(name: str, text: str) -> None:
         )
 
 
-def add_route(destination: str, via: str) -> None:
+def add_route(destination: str, via: str, *, table: int = _MAIN) -> None:
     """Reach `default` or a network like `10.0.0.0/24` through a neighbour."""
     family = _FAMILIES[ipaddress.ip_address(via).version]
     with _routes(f"route {destination} via {via}") as routes:
-        routes.route("add", dst=destination, gateway=via, family=family)
+        routes.route("add", dst=destination, gateway=via, family=family, table=table)
+
+
+def add_rule(source: str, table: int) -> None:
+    """What comes from an address of this host is routed by *table*."""
+    address = ipaddress.ip_address(source)
+    with _routes(f"rule for {source}") as routes:
+        routes.rule(
+            "add",
+            src=source,
+            src_len=address.max_prefixlen,
+            table=table,
+            family=_FAMILIES[address.version],
+        )
+
+
+def impair(name: str, *, loss: float, delay: float) -> None:
+    """Lose a share of what leaves through an interface, and keep the rest back so many seconds; 0 and 0 end that."""
+    with _routes(f"netem on {name}") as routes:
+        index = _index(routes, name)
+        # what was never set cannot be deleted, so netem is set in any case
+        routes.tc(
+            "replace", "netem", index, handle=0x10000, loss=100 * loss, delay=round(delay * 1e6)
+        )
+        if not loss and not delay:
+            routes.tc("del", index=index, handle=0x10000, parent=0xFFFFFFFF)
 
 
 @contextlib.contextmanager
