@@ -2,9 +2,27 @@
 
 from __future__ import annotations
 
+import os
+import sys
+import tempfile
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
 import click
 
-from ipvs_lb.cli.options import examples
+from ipvs_lb.cli.options import config_option, examples, output_option
+from ipvs_lb.cli.output import Format, echo_json
+
+if TYPE_CHECKING:
+    from ipvs_lb.scenario.play import News
+    from ipvs_lb.scenario.record import Record
+    from ipvs_lb.scenario.steps import Scenario
+
+FAILED = 1
+"""Exit code of a scenario whose expectations did not all hold."""
+
+_COLOURS = {"held": "green", "failed": "red", "table": "cyan"}
 
 
 @click.group()
@@ -39,3 +57,123 @@ def guest(*, needs: tuple[str, ...], timeout: float, memory: str, command: tuple
 
     status = run(command, needs=frozenset(needs), timeout=timeout, memory=memory)
     click.get_current_context().exit(status)
+
+
+@lab.command()
+@config_option
+@click.option(
+    "--junit",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE",
+    help="Write the results as JUnit XML too.",
+)
+@click.option(
+    "--slack",
+    type=click.FloatRange(min=0),
+    default=2.0,
+    show_default=True,
+    metavar="SECONDS",
+    help="How much longer than it says every `within` may take: a guest kernel on a busy machine is slow.",
+)
+@click.option(
+    "--timeout",
+    type=click.FloatRange(min=0, min_open=True),
+    default=900.0,
+    show_default=True,
+    metavar="SECONDS",
+    help="When to give up a guest kernel.",
+)
+@output_option
+@click.argument(
+    "scenarios", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="SCENARIO..."
+)
+@examples(
+    "ipvs-lb lab test -c lb.yaml scenario.yaml",
+    "ipvs-lb lab test -c lb.yaml --junit results.xml scenarios/*.yaml",
+)
+def test(
+    *,
+    scenarios: tuple[Path, ...],
+    config_path: Path,
+    junit: Path | None,
+    slack: float,
+    timeout: float,
+    output_format: Format,
+) -> None:
+    """Play scenarios of failures against the configuration, on a real kernel, and check what follows.
+
+    Client, gateway and servers are network namespaces with the configuration's addresses; the daemon runs on the
+    gateway. Where this kernel has no IPVS for us, all of that is in a guest kernel.
+
+    \b
+    Exit codes:
+      0  every expectation held
+      1  one did not, or a scenario could not be played
+      2  the configuration or a scenario is refused
+    """
+    from ipvs_lb.lab import host
+    from ipvs_lb.scenario.layout import layout
+    from ipvs_lb.scenario.reading import read_scenario
+
+    played = [read_scenario(path, config_path) for path in scenarios]
+    needs = frozenset().union(*(layout(list(one.configs.values())).needs for one in played))
+    context = click.get_current_context()
+    if not (os.environ.get(_INSIDE) or _is_host(needs)):
+        words = ["-c", str(config_path), "--slack", str(slack), "--output", output_format.value]
+        context.exit(_in_guest([*words, *map(str, scenarios)], needs, junit, timeout))
+    host.prepare()
+    records = [_rehearsed(one, output_format, slack) for one in played]
+    _report(records, output_format, junit)
+    context.exit(0 if all(record.passed for record in records) else FAILED)
+
+
+_INSIDE = "IPVS_LB_IN_GUEST"
+
+
+def _is_host(needs: frozenset[str]) -> bool:
+    from ipvs_lb.lab.guest import Kind, choose
+
+    return choose(needs, os.environ.get("IPVS_LB_GUEST")) is Kind.HOST
+
+
+def _in_guest(words: list[str], needs: frozenset[str], junit: Path | None, timeout: float) -> int:
+    """The same command in a guest kernel; the file it writes is brought out of it."""
+    from ipvs_lb.lab.guest import run, visible_folder
+
+    with tempfile.TemporaryDirectory(prefix="ipvs-lb-", dir=visible_folder()) as folder:
+        results = Path(folder) / "results.xml"
+        more = [] if junit is None else ["--junit", str(results)]
+        program = [sys.executable, "-m", "ipvs_lb", "lab", "test"]
+        status = run([*program, *more, *words], needs=needs, timeout=timeout)
+        if junit is not None and results.exists():
+            junit.write_bytes(results.read_bytes())
+    return status
+
+
+def _rehearsed(scenario: Scenario, output_format: Format, slack: float) -> Record:
+    from ipvs_lb.scenario.lab_test import rehearse
+
+    if output_format is Format.JSON:
+        return rehearse(scenario, lambda _: None, slack=slack)
+    click.secho(f"{scenario.name} ({scenario.file}, {scenario.config})", bold=True)
+    record = rehearse(scenario, _echo, slack=slack)
+    if record.error is not None:
+        click.secho(f"  error: {record.error}", fg="red")
+    click.secho(f"  {record.result}", fg="green" if record.passed else "red")
+    return record
+
+
+def _echo(news: News) -> None:
+    from ipvs_lb.scenario.record import line
+
+    click.secho(f"  {line(news)}", fg=_COLOURS.get(news.kind))
+
+
+def _report(records: Iterable[Record], output_format: Format, junit: Path | None) -> None:
+    from ipvs_lb.scenario.record import to_json, to_junit
+
+    everything = list(records)
+    if output_format is Format.JSON:
+        echo_json(to_json(everything))
+    if junit is not None:
+        junit.write_text(to_junit(everything), "utf-8")

@@ -153,7 +153,7 @@ class Reader:
 
     def _content(self, path: Path) -> bytes:
         self.seen(path)
-        content = _read(path, self._bytes)
+        content = content_of(path, self._bytes)
         self._bytes -= len(content)
         return content
 
@@ -166,8 +166,8 @@ def _place(spot: Spot | None) -> str:
     return str(spot.place()) if spot else "the start"
 
 
-def _read(path: Path, limit: int) -> bytes:
-    """The content of a regular file. Raises ValueError saying why not."""
+def content_of(path: Path, limit: int) -> bytes:
+    """The content of a regular file of at most *limit* bytes. Raises ValueError saying why not."""
     try:
         with open(path, "rb", opener=_open) as file:  # Path.open has no opener
             status = os.fstat(file.fileno())

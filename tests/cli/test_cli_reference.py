@@ -25,6 +25,7 @@ from ipvs_lb.cli import (
 )
 from ipvs_lb.overrides import Action
 from ipvs_lb.policy import Rule
+from ipvs_lb.scenario.record import LAB_TEST_SCHEMA
 from ipvs_lb.serial import GENERATION_SCHEMA, TABLE_SCHEMA
 from tests.cli.conftest import GOLDEN
 
@@ -89,6 +90,7 @@ def test_the_json_page_describes_every_schema_and_member() -> None:
         validate.VALIDATE_SCHEMA,
         importing.IMPORT_SCHEMA,
         doctor.DOCTOR_SCHEMA,
+        LAB_TEST_SCHEMA,
     }
     written = {
         name for path in GOLDEN.glob("*.json") for name in words(json.loads(path.read_text()))
