@@ -39,6 +39,8 @@ HTTP = {
     "rise": RISE,
     "fall": FALL,
 }
+TURNS = 40
+"""More than a round of the weights that tests draw."""
 NAMES = {address: f"server-{number}" for number, address in enumerate(SERVERS, 1)}
 CHUNKS = 8
 _RECEIVED = 65536
@@ -281,8 +283,8 @@ def seen(client: Host, vip: str, times: int = 4) -> list[str]:
 
 
 def talk_to(client: Host, vip: str, address: str) -> Conversation:
-    """A conversation through *vip* with the server of that address."""
-    for _ in SERVERS:
+    """A conversation through *vip* with the server of that address, whose turn may come after all of the others'."""
+    for _ in range(TURNS):
         talk = Conversation(client, vip, PORT)
         if talk.server == NAMES[address]:
             return talk

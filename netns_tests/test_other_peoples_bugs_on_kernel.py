@@ -102,8 +102,7 @@ def test_metrics_show_the_kernel_s_table_as_node_exporter_does_of_the_same_table
         seen(bench.outsider, vip)
         bench.seen(vip_6, 2)
         bench.seen(vip, 2, port=53, protocol="udp")
-        total = "node_ipvs_connections_total", frozenset()
-        eventually(lambda: theirs(bench.gateway)[total] >= 8, SLACK, "the kernel has added up")
+        eventually(lambda: theirs(bench.gateway)[TOTAL] >= 8, SLACK, "the kernel has added up")
         eventually(lambda: ours(daemon) == theirs(bench.gateway), 30, "they agree")
         found = theirs(bench.gateway)
     finally:
@@ -114,6 +113,7 @@ def test_metrics_show_the_kernel_s_table_as_node_exporter_does_of_the_same_table
     eventually(lambda: connections(daemon, "dns") >= 1, SLACK, "the kernel has added up")
 
 
+TOTAL: tuple[str, frozenset[str]] = ("node_ipvs_connections_total", frozenset())
 NODE_EXPORTER = (
     "prometheus-node-exporter",
     "--collector.disable-defaults",
