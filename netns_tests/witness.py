@@ -43,11 +43,11 @@ class Look:
     def weights(self, key: ServiceKey) -> dict[str, int]:
         """The weight of each server by its address, the server added last first, as the kernel lists them."""
         while True:
-            self._dumps.begin()
             try:
-                found = self._dumps.read(
-                    self._transport.dump(requests.get_servers(key)), key.family
-                )
+                with self._dumps.reading():
+                    found = self._dumps.read(
+                        self._transport.dump(requests.get_servers(key)), key.family
+                    )
             except InterruptedDumpError:
                 self._transport.drain()
                 continue

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TypeVar
 
 from ipvs_lb.api.select import Listing
 from ipvs_lb.api.states import State
-from ipvs_lb.engine.control import Snapshot
+from ipvs_lb.engine.control import ProbeView, Snapshot
 from ipvs_lb.health import Health
 from ipvs_lb.model.counters import ServerCounters
 from ipvs_lb.model.identity import ServerKey, ServiceKey
 from ipvs_lb.model.probe import Probe
 from ipvs_lb.model.results import Result
 from ipvs_lb.model.table import Servers, ServiceStatistics, Statistics, VirtualService
-from ipvs_lb.policy import Inputs, Member, unfinished
+from ipvs_lb.policy import Decision, Inputs, Member, unfinished
 
 NO_COUNTERS = ServerCounters()
 _NOTHING_COUNTED = ServiceStatistics()
@@ -26,7 +26,10 @@ V = TypeVar("V")
 
 @dataclass(frozen=True, kw_only=True)
 class Scene:
-    """A snapshot with the kernel's counters; None: they could not be read (`trouble`), or were not asked for."""
+    """A snapshot with the kernel's counters; None: they could not be read (`trouble`), or were not asked for.
+
+    Nothing in it refers to it, so that its memory is free as soon as the answer is given.
+    """
 
     snapshot: Snapshot
     statistics: Statistics | None = None
@@ -35,18 +38,21 @@ class Scene:
     @cached_property
     def inputs(self) -> Inputs:
         """What the snapshot's decision was made from, as far as explanations ask."""
-        snapshot = self.snapshot
+        snapshot, probes = self.snapshot, self.snapshot.probes
         return Inputs(
             now=snapshot.at,
-            health=_LookedUp(lambda: snapshot.probes, self._health),
+            health=_LookedUp(lambda: probes, partial(_health, probes)),
             overrides=snapshot.overrides,
-            connections=_LookedUp(self._members, self._connections),
+            connections=_LookedUp(
+                partial(_members, snapshot.decision), partial(_connections, self.statistics)
+            ),
         )
 
     @cached_property
     def results(self) -> Mapping[Probe, Result]:
         """The last result of every probe that has had one."""
-        return _LookedUp(lambda: self.snapshot.probes, self._last_result)
+        probes = self.snapshot.probes
+        return _LookedUp(lambda: probes, partial(_last_result, probes))
 
     @cached_property
     def foreign(self) -> dict[ServiceKey, VirtualService]:
@@ -70,27 +76,7 @@ class Scene:
 
     def counted(self, key: ServiceKey) -> Mapping[ServerKey, ServerCounters] | None:
         """What the kernel counts of a service's servers: nothing of those that are not there, None when not known."""
-        if self.statistics is None:
-            return None
-        return self.statistics.get(key, _NOTHING_COUNTED).servers
-
-    def _health(self, probe: Probe) -> Health | None:
-        view = self.snapshot.probes.get(probe)
-        return None if view is None else view.health
-
-    def _last_result(self, probe: Probe) -> Result | None:
-        view = self.snapshot.probes.get(probe)
-        return view.history[-1].result if view is not None and len(view.history) else None
-
-    def _members(self) -> Iterator[Member]:
-        for decision in self.snapshot.decision.services.values():
-            yield from (ruling.member for ruling in decision.rulings)
-
-    def _connections(self, member: Member) -> int | None:
-        counted = self.counted(member.key)
-        if counted is None:
-            return None
-        return unfinished(member.key, counted.get(member.server, NO_COUNTERS))
+        return _counted(self.statistics, key)
 
     def _declared(self) -> Iterator[Listing]:
         layouts = self.snapshot.layouts
@@ -102,6 +88,37 @@ class Scene:
         for key, virtual in self.foreign.items():
             servers = [(str(server), Member(key, server)) for server in virtual.servers]
             yield Listing(name=str(key), key=key, servers=servers)
+
+
+_Probes = Mapping[Probe, ProbeView]
+
+
+def _health(probes: _Probes, probe: Probe) -> Health | None:
+    view = probes.get(probe)
+    return None if view is None else view.health
+
+
+def _last_result(probes: _Probes, probe: Probe) -> Result | None:
+    view = probes.get(probe)
+    return view.history[-1].result if view is not None and len(view.history) else None
+
+
+def _members(decision: Decision) -> Iterator[Member]:
+    for service in decision.services.values():
+        yield from (ruling.member for ruling in service.rulings)
+
+
+def _connections(statistics: Statistics | None, member: Member) -> int | None:
+    counted = _counted(statistics, member.key)
+    if counted is None:
+        return None
+    return unfinished(member.key, counted.get(member.server, NO_COUNTERS))
+
+
+def _counted(
+    statistics: Statistics | None, key: ServiceKey
+) -> Mapping[ServerKey, ServerCounters] | None:
+    return None if statistics is None else statistics.get(key, _NOTHING_COUNTED).servers
 
 
 @dataclass(frozen=True, slots=True)

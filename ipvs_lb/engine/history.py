@@ -2,60 +2,59 @@
 
 from __future__ import annotations
 
-from array import array
 from collections.abc import Sequence
 from dataclasses import replace
+from struct import Struct
 from typing import overload
 
 from ipvs_lb.engine.control import Outcome
 from ipvs_lb.model.results import Result, Timings
 
-_NOT_REACHED = -1.0
-_FIELDS = 5  # when it ended, then the four timings
+_ROW = Struct("=d4IB")  # when it ended, four timings in microseconds, the verdict's number
+_NOT_REACHED = 0xFFFFFFFF
+_MICROSECONDS = 1_000_000
+_LONGEST = 3600 * _MICROSECONDS
 _NO_TIMINGS = Timings()
-_EMPTY = array("d")
+_PASSED = (Result(),)
 
 
 class History(Sequence[Outcome]):
-    """At most *size* outcomes, oldest first; the oldest are forgotten. Verdicts that repeat are kept once.
+    """At most *size* (1 to 255) outcomes, oldest first; the oldest are forgotten. Timings are kept to the microsecond.
 
-    Outcomes are made when they are asked for, so that asking for the last one costs one. The first takes the room of
-    all: ten thousand that grow together leave holes as big as they are.
+    Verdicts that repeat are kept once; most probes have one, which they share. Outcomes are made when they are asked
+    for, so that asking for the last one costs one. The first takes the room of all: ten thousand that grow together
+    leave holes as big as they are.
     """
 
-    __slots__ = ("_count", "_failures", "_next", "_numbers", "_size", "_verdicts")
+    __slots__ = ("_count", "_failures", "_next", "_rows", "_size", "_verdicts")
 
     def __init__(self, size: int) -> None:
         self._size = size
         self._next = self._count = self._failures = 0
-        self._numbers = _EMPTY
-        self._verdicts: list[Result] = []
+        self._rows = bytearray()
+        self._verdicts: tuple[Result, ...] = _PASSED
 
     def add(self, at: float, result: Result) -> None:
         """Remember *result*, which came at *at* (Unix seconds)."""
-        timings = result.timings
-        row = array(
-            "d",
-            (
-                at,
-                _number(timings.connect),
-                _number(timings.tls),
-                _number(timings.first_byte),
-                timings.total,
-            ),
-        )
-        verdict = self._verdict(result)
-        if not self._count:
-            self._numbers = row * self._size
-            self._verdicts = [verdict] * self._size
-        place = self._next
+        if not self._rows:
+            self._rows = bytearray(_ROW.size * self._size)
+        place, timings = self._next, result.timings
         if self._count == self._size:
-            self._failures -= self._verdicts[place].error is not None
+            self._failures -= self._verdict(place).error is not None
         else:
             self._count += 1
-        self._failures += verdict.error is not None
-        self._verdicts[place] = verdict
-        self._numbers[place * _FIELDS : (place + 1) * _FIELDS] = row
+        self._failures += result.error is not None
+        number = self._number(result)
+        _ROW.pack_into(
+            self._rows,
+            place * _ROW.size,
+            at,
+            _packed(timings.connect),
+            _packed(timings.tls),
+            _packed(timings.first_byte),
+            _packed(timings.total),
+            number,
+        )
         self._next = (place + 1) % self._size
 
     def __len__(self) -> int:
@@ -85,44 +84,62 @@ class History(Sequence[Outcome]):
         if not self._failures:
             return None
         for back in range(1, len(self) + 1):
-            if self._verdicts[self._next - back].error is not None:
-                return self[-back]
+            place = (self._next - back) % self._size
+            if self._verdict(place).error is not None:
+                return self._outcome(place)
         return None
 
     def copy(self) -> History:
         """The same memory, which from here on goes its own way."""
         twin = History(self._size)
         twin._next, twin._count, twin._failures = self._next, self._count, self._failures
-        twin._numbers, twin._verdicts = self._numbers[:], self._verdicts[:]
+        twin._rows, twin._verdicts = self._rows[:], self._verdicts
         return twin
 
-    def _verdict(self, result: Result) -> Result:
-        """*result* without its timings: the one before when it says the same."""
-        if self._count:
-            last = self._verdicts[self._next - 1]
-            if (
-                last.error is result.error
-                and last.detail == result.detail
-                and last.weight == result.weight
-                and last.agent == result.agent
-            ):
-                return last
-        return replace(result, timings=_NO_TIMINGS)
+    def _number(self, result: Result) -> int:
+        """The number of what *result* says without its timings; a new verdict takes one that no row has."""
+        for number, known in enumerate(self._verdicts):
+            if _says_the_same(known, result):
+                return number
+        taken = self._numbers()
+        free = next((n for n in range(len(self._verdicts)) if n not in taken), len(self._verdicts))
+        verdict = replace(result, timings=_NO_TIMINGS)
+        self._verdicts = (*self._verdicts[:free], verdict, *self._verdicts[free + 1 :])
+        return free
+
+    def _numbers(self) -> bytearray:
+        """The verdict's number in every row, also in those that are still empty."""
+        return self._rows[_ROW.size - 1 :: _ROW.size]
+
+    def _verdict(self, place: int) -> Result:
+        return self._verdicts[self._rows[(place + 1) * _ROW.size - 1]]
 
     def _outcome(self, place: int) -> Outcome:
-        at, connect, tls, first_byte, total = self._numbers[place * _FIELDS : (place + 1) * _FIELDS]
+        at, connect, tls, first_byte, total, number = _ROW.unpack_from(
+            self._rows, place * _ROW.size
+        )
         timings = Timings(
             connect=_seconds(connect),
             tls=_seconds(tls),
             first_byte=_seconds(first_byte),
-            total=total,
+            total=total / _MICROSECONDS,
         )
-        return Outcome(at=at, result=replace(self._verdicts[place], timings=timings))
+        return Outcome(at=at, result=replace(self._verdicts[number], timings=timings))
 
 
-def _number(seconds: float | None) -> float:
-    return _NOT_REACHED if seconds is None else seconds
+def _says_the_same(verdict: Result, result: Result) -> bool:
+    return (
+        verdict.error is result.error
+        and verdict.detail == result.detail
+        and verdict.weight == result.weight
+        and verdict.agent == result.agent
+    )
 
 
-def _seconds(number: float) -> float | None:
-    return None if number < 0 else number
+def _packed(seconds: float | None) -> int:
+    """Microseconds, at most an hour of them; a mark where there are none."""
+    return _NOT_REACHED if seconds is None else min(round(seconds * _MICROSECONDS), _LONGEST)
+
+
+def _seconds(microseconds: int) -> float | None:
+    return None if microseconds == _NOT_REACHED else microseconds / _MICROSECONDS

@@ -7,7 +7,8 @@ number is believed, and what does not fit is decoded message by message.
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from struct import Struct
 
 from ipvs_lb.model.counters import Counters, ServerCounters
@@ -50,8 +51,11 @@ class CounterDumps:
         self._before: _Names = {}
         self._now: _Names = {}
 
-    def begin(self) -> None:
-        """A new read starts: forget the servers that were not seen in the last one."""
+    @contextmanager
+    def reading(self) -> Iterator[None]:
+        """A read of services; servers that are not in it are forgotten at its end."""
+        self._now = {}
+        yield
         self._before, self._now = self._now, {}
 
     def read(

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from functools import lru_cache
 from struct import Struct
 
@@ -79,11 +80,14 @@ class ServerDumps:
         self._settings: dict[bytes, Server] = {}
         self._sizes: set[int] = set()
 
-    def begin(self) -> None:
-        """A new read of the whole table starts: forget what was not seen in the last one."""
-        self._before, self._now = self._now, {}
+    @contextmanager
+    def reading(self) -> Iterator[None]:
+        """A read of the whole table; what it does not see is forgotten at its end."""
+        self._now = {}
         if len(self._settings) > _REMEMBERED:
             self._settings.clear()
+        yield
+        self._before, self._now = self._now, {}
 
     def read(self, datagrams: Sequence[bytes], service_family: Family) -> Servers:
         """The servers of one service. Raises InterruptedDumpError, CodecError."""

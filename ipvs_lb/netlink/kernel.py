@@ -150,20 +150,17 @@ class NetlinkKernel:
             return read()
 
     def _table(self) -> Table:
-        self._dumps.begin()
         found = read_services(self._transport.dump(requests.GET_SERVICE))
         self._size = len(found)
-        return Table(
-            {
+        with self._dumps.reading():
+            virtual = {
                 key: VirtualService(
                     service,
                     self._dumps.read(self._transport.dump(requests.get_servers(key)), key.family),
                 )
                 for key, service in found.items()
-            },
-            self._timeouts(),
-            self._daemons(),
-        )
+            }
+        return Table(virtual, self._timeouts(), self._daemons())
 
     def _timeouts(self) -> Timeouts:
         return daemons.decode_timeouts(self._transport.ask(requests.GET_CONFIG).content)
@@ -178,10 +175,10 @@ class NetlinkKernel:
     def _statistics(self, keys: Set[ServiceKey] | None) -> Statistics:
         """One dump of servers after the other: the kernel refuses (EBUSY) a dump while another is under way."""
         found = {}
-        self._counters.begin()
-        for key, traffic in self._traffic(keys):
-            answers = self._transport.dump(requests.get_servers(key))
-            found[key] = ServiceStatistics(traffic, self._counters.read(answers, key.family))
+        with self._counters.reading():
+            for key, traffic in self._traffic(keys):
+                answers = self._transport.dump(requests.get_servers(key))
+                found[key] = ServiceStatistics(traffic, self._counters.read(answers, key.family))
         return found
 
     def _observed(self, key: ServiceKey | None) -> tuple[Table, Statistics]:
@@ -193,17 +190,16 @@ class NetlinkKernel:
         )
         found: dict[ServiceKey, VirtualService] = {}
         counted: dict[ServiceKey, ServiceStatistics] = {}
-        self._dumps.begin()
-        self._counters.begin()
-        for content in contents:
-            decoded, traffic = services.decode(content), services.decode_counters(content)
-            if decoded is None or traffic is None:
-                continue
-            name, service = decoded
-            answers = self._transport.dump(requests.get_servers(name))
-            found[name] = VirtualService(service, self._dumps.read(answers, name.family))
-            servers = self._counters.read(answers, name.family)
-            counted[name] = ServiceStatistics(traffic[1], servers)
+        with self._dumps.reading(), self._counters.reading():
+            for content in contents:
+                decoded, traffic = services.decode(content), services.decode_counters(content)
+                if decoded is None or traffic is None:
+                    continue
+                name, service = decoded
+                answers = self._transport.dump(requests.get_servers(name))
+                found[name] = VirtualService(service, self._dumps.read(answers, name.family))
+                servers = self._counters.read(answers, name.family)
+                counted[name] = ServiceStatistics(traffic[1], servers)
         return Table(found), counted
 
     def _traffic(self, keys: Set[ServiceKey] | None) -> Iterator[tuple[ServiceKey, Counters]]:

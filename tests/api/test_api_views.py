@@ -1,8 +1,10 @@
 """What is shown of a snapshot."""
 
 import asyncio
+import gc
 import json
 import time
+import weakref
 from dataclasses import replace
 from ipaddress import ip_address
 
@@ -404,3 +406,17 @@ async def test_an_answer_that_takes_long_to_make_lets_others_in():
     assert [part async for part in in_parts(slowly())] == [b""]
     running.cancel()
     assert turns >= 5
+
+
+def test_a_scene_that_was_looked_at_takes_no_memory_once_nobody_has_it():
+    looked_at = scene(FakeControl().everything_up(), statistics={})
+    told(services_to_json(looked_at))
+    assert [*looked_at.inputs.health, *looked_at.inputs.connections, *looked_at.results]
+    assert looked_at.listings
+    gone = weakref.ref(looked_at)
+    gc.disable()  # which would find what refers to itself, some time
+    try:
+        del looked_at
+        assert gone() is None
+    finally:
+        gc.enable()

@@ -83,11 +83,12 @@ def test_idle_servers_share_their_zeros() -> None:
 
 def test_a_server_seen_in_the_last_read_is_named_by_the_same_key() -> None:
     reader, datagram = CounterDumps(), answers.server_dump(THREE.items())
-    first = list(reader.read([datagram], Family.IPV4))
-    reader.begin()
-    again = list(reader.read([datagram], Family.IPV4))
-    reader.begin()
-    reader.begin()
+    with reader.reading():
+        first = list(reader.read([datagram], Family.IPV4))
+    with reader.reading():
+        again = list(reader.read([datagram], Family.IPV4))
+    with reader.reading():
+        pass
     forgotten = list(reader.read([datagram], Family.IPV4))
     assert [*map(id, first)] == [*map(id, again)]
     assert forgotten == first

@@ -54,14 +54,14 @@ def test_a_second_read_sees_what_changed(
 ) -> None:
     reader = ServerDumps()
     for found in (before, after, before, after):
-        reader.begin()
-        assert read(reader, answers.server_dump(found.items())) == found
+        with reader.reading():
+            assert read(reader, answers.server_dump(found.items())) == found
 
 
 def test_counters_that_moved_give_the_same_mapping_again() -> None:
     reader = ServerDumps()
-    first = reader.read([answers.server_dump(THREE.items(), counted=1)], Family.IPV4)
-    reader.begin()
+    with reader.reading():
+        first = reader.read([answers.server_dump(THREE.items(), counted=1)], Family.IPV4)
     again = reader.read([answers.server_dump(THREE.items(), counted=900)], Family.IPV4)
     assert first == THREE
     assert again is first
@@ -69,9 +69,10 @@ def test_counters_that_moved_give_the_same_mapping_again() -> None:
 
 def test_what_was_not_seen_in_the_last_read_is_forgotten() -> None:
     reader, datagram = ServerDumps(), answers.server_dump(THREE.items())
-    first = reader.read([datagram], Family.IPV4)
-    reader.begin()
-    reader.begin()
+    with reader.reading():
+        first = reader.read([datagram], Family.IPV4)
+    with reader.reading():
+        pass
     again = reader.read([datagram], Family.IPV4)
     assert again == first
     assert again is not first
