@@ -132,12 +132,13 @@ class Balancer:
         return self.ipvsadm("-Sn").splitlines()
 
     def addresses(self) -> set[str]:
-        """The gateway's addresses, like `10.0.0.1/24`."""
+        """The gateway's addresses, like `10.0.0.1/24`; those of links' own are there some time after the links are."""
         shown = self.host.run(["ip", "-json", "address"]).stdout
         return {
             f"{entry['local']}/{entry['prefixlen']}"
             for link in json.loads(shown)
             for entry in link["addr_info"]
+            if entry["scope"] != "link"
         }
 
 

@@ -58,7 +58,7 @@ def put_in_force(
     if output_format is Format.TEXT:
         show_plan(change, output_format, everything=everything)
     echo_warnings(_duplicates(change, gateway.host))
-    with _interruptible() as hold, _progress(len(change.commands)) as progress:
+    with _interruptible() as check, _progress(len(change.commands)) as progress:
         summary = carry_out(
             change,
             kernel=gateway.kernel,
@@ -67,7 +67,7 @@ def put_in_force(
             origin=origin,
             now=environment().now(),
             progress=progress,
-            hold=hold,
+            check=check,
         )
     _tell(change, summary, output_format, extra or {})
 
@@ -81,22 +81,26 @@ def _duplicates(change: Change, host: Host) -> Iterator[str]:
 
 @contextmanager
 def _interruptible() -> Iterator[Callable[[], None]]:
-    """SIGTERM is taken like Ctrl-C: what was done is taken back. After the function was called, neither is taken."""
+    """SIGTERM is taken like Ctrl-C. The function raises KeyboardInterrupt once one of them has come: between two steps.
 
-    def hold() -> None:
-        for number in _STOPS:
-            signal.signal(number, signal.SIG_IGN)
-
-    def stop(_number: int, _frame: object) -> None:
-        hold()
-        raise KeyboardInterrupt
-
+    Python's own interruption comes in the middle of whatever is done, a library's clean-up among it.
+    """
     if threading.current_thread() is not threading.main_thread():
         yield lambda: None
         return
+    came = False
+
+    def stop(_number: int, _frame: object) -> None:
+        nonlocal came
+        came = True
+
+    def check() -> None:
+        if came:
+            raise KeyboardInterrupt
+
     before = {number: signal.signal(number, stop) for number in _STOPS}
     try:
-        yield hold
+        yield check
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)

@@ -172,7 +172,7 @@ def _silent(done: int, total: int) -> None:
 
 
 def _nothing() -> None:
-    """Nobody could interrupt."""
+    """Nobody wants to interrupt."""
 
 
 def carry_out(
@@ -184,25 +184,24 @@ def carry_out(
     origin: str,
     now: float,
     progress: Progress = _silent,
-    hold: Callable[[], None] = _nothing,
+    check: Callable[[], None] = _nothing,
 ) -> GenerationSummary | None:
     """Put *change* in force and record it; None when it is in force and recorded already.
 
-    *hold* is called before anything is taken back: from then on an interruption would do harm.
+    *check* is called before every step, and once more before all of it is recorded: a KeyboardInterrupt that it raises
+    is passed on when what was done is taken back. While that lasts, it is not asked: an interruption would do harm.
 
     Raises RefusedError, KernelError or HostError after taking back what was done; the message says
-    so, or what could not be taken back. An interruption (KeyboardInterrupt) is passed on likewise.
+    so, or what could not be taken back.
     """
     if change.is_empty and _is_recorded(change, store):
         return None
     store.claim(change.owned | owned_by(change.desired))
     try:
-        _execute(change, kernel, host, progress)
+        _Steps(kernel, host, progress, check).carry_out(change)
     except (KernelError, HostError) as error:
-        hold()
         raise _taken_back(error, change, kernel, host, store) from error
     except KeyboardInterrupt:
-        hold()
         _take_back(change, kernel, host, store)
         raise
     return store.commit(change.desired, origin=origin, now=now)
@@ -213,30 +212,36 @@ def _is_recorded(change: Change, store: Store) -> bool:
     return bool(newest) and store.generation(newest[0].number).desired == change.desired
 
 
-def _execute(change: Change, kernel: Kernel, host: Host, progress: Progress) -> None:
-    growing, shrinking = stages(change.commands)
-    total = len(change.commands)
-    _surround(change.firewall_first, host)
-    _send(growing, kernel, progress, start=0, total=total)
-    with suppress(HostError):  # such a client finds its service once it is silent for a while
-        host.forget_clients(opened(growing, change.desired.table.services))
-    _surround((*change.host_before, *change.host_after), host)
-    _send(shrinking, kernel, progress, start=len(growing), total=total)
-    _surround(change.firewall_last, host)
+@dataclass(frozen=True, slots=True)
+class _Steps:
+    kernel: Kernel
+    host: Host
+    progress: Progress
+    check: Callable[[], None]
 
+    def carry_out(self, change: Change) -> None:
+        growing, shrinking = stages(change.commands)
+        total = len(change.commands)
+        self._surround(change.firewall_first)
+        self._send(growing, start=0, total=total)
+        with suppress(HostError):  # such a client finds its service once it is silent for a while
+            self.host.forget_clients(opened(growing, change.desired.table.services))
+        self._surround((*change.host_before, *change.host_after))
+        self._send(shrinking, start=len(growing), total=total)
+        self._surround(change.firewall_last)
+        self.check()
 
-def _surround(commands: Iterable[HostCommand], host: Host) -> None:
-    for command in commands:
-        host.execute(command)
+    def _surround(self, commands: Iterable[HostCommand]) -> None:
+        for command in commands:
+            self.check()
+            self.host.execute(command)
 
-
-def _send(
-    commands: Sequence[Command], kernel: Kernel, progress: Progress, *, start: int, total: int
-) -> None:
-    for offset in range(0, len(commands), SLICE):
-        part = commands[offset : offset + SLICE]
-        kernel.execute(part)
-        progress(start + offset + len(part), total)
+    def _send(self, commands: Sequence[Command], *, start: int, total: int) -> None:
+        for offset in range(0, len(commands), SLICE):
+            part = commands[offset : offset + SLICE]
+            self.check()
+            self.kernel.execute(part)
+            self.progress(start + offset + len(part), total)
 
 
 def _taken_back(
@@ -270,6 +275,11 @@ def _take_back(change: Change, kernel: Kernel, host: Host, store: Store) -> None
     kernel.execute(shrinking)
     _surround(last, host)
     store.claim(change.owned)
+
+
+def _surround(commands: Iterable[HostCommand], host: Host) -> None:
+    for command in commands:
+        host.execute(command)
 
 
 def _firewall_back(

@@ -173,15 +173,20 @@ def test_a_refusal_takes_everything_back(refused):
     assert box.seen() == before
 
 
-def test_no_more_interruptions_are_wanted_once_something_is_taken_back():
+def test_a_refused_change_is_taken_back_whoever_wants_to_interrupt():
     box = Box()
     box.apply(web(4, 6))
-    told: list[bool] = []
+    before, asked = box.seen(), []
     change = box.plan(web(4))
     box.kernel.refuse = {DeleteServer(WEB, B): errno.EINVAL}
+
+    def check():
+        asked.append(box.seen())
+
     with pytest.raises(RefusedError):
-        box.do(change, hold=lambda: told.append(True))
-    assert told == [True]
+        box.do(change, check=check)
+    assert asked == [before]  # that is, before the step that is refused
+    assert box.seen() == before
 
 
 def test_a_refused_address_takes_everything_back():
@@ -194,16 +199,21 @@ def test_a_refused_address_takes_everything_back():
     assert box.seen() == before
 
 
-def test_an_interruption_takes_everything_back():
+@pytest.mark.parametrize("step", [1, 2, 3, 4])
+def test_an_interruption_before_any_step_and_before_recording_takes_everything_back(step):
+    """New service, its VIP, the old server, the record."""
     box = Box()
-    box.apply(web(4))
-    before = box.seen()
+    box.apply(replace(web(4, 6), vips=()))
+    change, before = box.plan(web(4, keys=(WEB, TLS))), box.seen()
+    steps = iter([False] * (step - 1) + [True])
 
-    def interrupt(done, total):
-        raise KeyboardInterrupt
+    def check():
+        if next(steps):
+            raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        box.do(box.plan(web(6)), progress=interrupt)
+        box.do(change, check=check)
+    assert next(steps, None) is None
     assert box.seen() == before
 
 
