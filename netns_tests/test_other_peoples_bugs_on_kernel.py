@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pytest
-from prometheus_client.parser import text_string_to_metric_families
 
 from ipvs_lb.lab.clients import exchange
 from netns_tests.balance import (
@@ -21,8 +20,10 @@ from netns_tests.balance import (
 )
 from netns_tests.daemon import IN, PORT, SLACK, Backend, eventually, running, seen, web
 from netns_tests.launcher import Launcher
+from netns_tests.node_exporter import exporting, of_kernel, read, shown_by
 
 BOTH = {ONE: 1, TWO: 1}
+TOTAL: tuple[str, frozenset[tuple[str, str]]] = ("node_ipvs_connections_total", frozenset())
 QUIESCENT = "net.ipv4.vs.expire_quiescent_template"
 
 
@@ -96,40 +97,16 @@ def test_metrics_show_the_kernel_s_table_as_node_exporter_does_of_the_same_table
     daemon.balancer.ipvsadm("-a", "-t", f"{foreign}:8080", "-r", f"{THREE}:8080", "-m", "-w", "300")
     daemon.load(web(vip, ONE, TWO), web_6, dns, marked)
     daemon.becomes(vip, BOTH, IN + SLACK)
-    exporter = bench.gateway.start(NODE_EXPORTER)
-    try:
-        bench.gateway.wait_for_listener(9100, exporter)
+    with exporting(bench.gateway):
         seen(bench.outsider, vip)
         bench.seen(vip_6, 2)
         bench.seen(vip, 2, port=53, protocol="udp")
-        eventually(lambda: theirs(bench.gateway)[TOTAL] >= 8, SLACK, "the kernel has added up")
-        eventually(lambda: ours(daemon) == theirs(bench.gateway), 30, "they agree")
-        found = theirs(bench.gateway)
-    finally:
-        exporter.terminate()
-        exporter.wait(10)
+        eventually(lambda: shown_by(bench.gateway)[TOTAL] >= 8, SLACK, "the kernel has added up")
+        eventually(lambda: ours(daemon) == shown_by(bench.gateway), 30, "they agree")
+        found = shown_by(bench.gateway)
     assert len(found) == 5 + 3 * 7
     assert sorted(v for (name, _), v in found.items() if name.endswith("_weight"))[-2:] == [7, 300]
     eventually(lambda: connections(daemon, "dns") >= 1, SLACK, "the kernel has added up")
-
-
-TOTAL: tuple[str, frozenset[str]] = ("node_ipvs_connections_total", frozenset())
-NODE_EXPORTER = (
-    "prometheus-node-exporter",
-    "--collector.disable-defaults",
-    "--collector.ipvs",
-    "--web.disable-exporter-metrics",
-    "--web.listen-address=127.0.0.1:9100",
-)
-
-
-def read(text):
-    """Every series of *text* by its name and labels."""
-    return {
-        (sample.name, frozenset(sample.labels.items())): sample.value
-        for family in text_string_to_metric_families(text)
-        for sample in family.samples
-    }
 
 
 def connections(daemon, service):
@@ -143,15 +120,4 @@ def connections(daemon, service):
 
 def ours(daemon):
     """The kernel's series as the daemon shows them."""
-    return {key: value for key, value in read(daemon.metrics()).items() if is_kernel(key)}
-
-
-def theirs(host):
-    """The kernel's series as node_exporter on *host* shows them."""
-    said = host.run(["curl", "-sS", "http://127.0.0.1:9100/metrics"]).stdout
-    return {key: value for key, value in read(said).items() if is_kernel(key)}
-
-
-def is_kernel(key):
-    """Whether a series is one of node_exporter's ipvs collector."""
-    return key[0].startswith("node_ipvs_")
+    return of_kernel(read(daemon.metrics()))
