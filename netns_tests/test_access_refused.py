@@ -39,6 +39,7 @@ def test_the_daemon_keeps_it_out_takes_out_what_would_be_open_and_serves_the_res
         daemon.load(service(vip, ONE, allow=OUTSIDER), service(other, TWO))
         eventually(lambda: vip not in str(daemon.balancer.rules()), SLACK, "it is taken out")
         assert set(bench.seen(other, 2)) == {"server-2"}
+        eventually(lambda: "host.failed" in daemon.events(), SLACK, "that is told")
         (failed,) = [
             one for one in daemon.api.get("/v1/events")["events"] if one["name"] == "host.failed"
         ]

@@ -120,7 +120,7 @@ def test_a_client_that_asked_before_its_service_was_there_is_answered_once_it_is
         assert [early.ask() for _ in range(3)] == ["nobody"] * 3
         load(daemon, other, dns(vip, server), manage_sysctls="yes")
         eventually(answers(early, {"server-1"}), WITHIN, "it is answered")
-        assert "clients.forgotten" in daemon.events()
+        eventually(lambda: "clients.forgotten" in daemon.events(), WITHIN, "that is told")
 
 
 def test_one_shot_apply_opens_a_service_for_early_clients_too(bench, gateway, balancer):
