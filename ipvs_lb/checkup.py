@@ -29,7 +29,7 @@ _GENERAL = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Patient:
-    """Whom to look at: the configuration if there is one, where state is, what the daemon says.
+    """Whom to look at: the configuration if there is one, where state is, what the daemon says on its *socket*.
 
     `probe`: ask the links who has the VIPs.
     """
@@ -37,6 +37,7 @@ class Patient:
     config: Config | None
     config_path: Path
     state_dir: Path
+    socket: Path
     daemon: Daemon = field(default_factory=Daemon)
     probe: bool = False
 
@@ -58,7 +59,7 @@ def examine(patient: Patient) -> Facts:
             loaded=loaded,
             listeners=sockets.listeners(),
             managers=system.managers(),
-            file_limit=system.file_limit(),
+            file_limit=system.file_limit(sockets.process_behind(patient.socket)),
             clock_is_set=system.clock_is_set(),
             daemon=patient.daemon,
         )

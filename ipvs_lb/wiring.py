@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Set
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -97,7 +97,8 @@ def open_daemon(load: Callable[[], Config], origin: str, state_dir: Path) -> Ite
 def open_gateway(state_dir: Path = STATE_DIR) -> Iterator[Gateway]:
     """The gateway this process runs on, in the network namespace it runs in.
 
-    Nothing is locked: hold `ipvs_lb.store.locked` from plan to apply when others may run.
+    Nothing is locked: hold `ipvs_lb.store.locked` from plan to apply when others may run. Whether there is IPVS is seen
+    when it is asked.
     Raises StoreError when *state_dir* cannot be used.
     """
     from ipvs_lb.addresses import LinuxHost
@@ -105,7 +106,7 @@ def open_gateway(state_dir: Path = STATE_DIR) -> Iterator[Gateway]:
     from ipvs_lb.store import SqliteStore
 
     with (
-        NetlinkKernel() as kernel,
+        closing(NetlinkKernel()) as kernel,
         LinuxHost() as host,
         SqliteStore(state_dir / "state.db") as store,
     ):

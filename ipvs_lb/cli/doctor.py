@@ -69,6 +69,7 @@ def doctor(
         config=_config(config_path),
         config_path=config_path,
         state_dir=state_dir,
+        socket=socket_path,
         daemon=_daemon(socket_path),
         probe=probe,
     )

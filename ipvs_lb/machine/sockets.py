@@ -1,7 +1,8 @@
-"""The sockets of this network namespace that others can send to (proc_net_tcp(5))."""
+"""The sockets of this network namespace that others can send to (proc_net_tcp(5)), and who listens on a unix socket."""
 
 from __future__ import annotations
 
+import socket
 import struct
 from collections.abc import Iterator
 from ipaddress import IPv4Address, IPv6Address
@@ -15,11 +16,26 @@ _WAITING = {"0A": IPProtocol.TCP, "07": IPProtocol.UDP}  # TCP_LISTEN; a UDP soc
 _FILES = ("tcp", "tcp6", "udp", "udp6")
 _WORD = 8  # hex digits
 _IPV4_LENGTH = 4
+_UCRED = struct.Struct("=iII")  # linux/socket.h: process, user, group
+_PATIENCE = 2.0  # seconds
 
 
 def listeners(folder: Path = PROC_NET) -> tuple[Listener, ...]:
     """Every listening TCP socket and every UDP socket without a peer, but for those on loopback addresses."""
     return tuple(one for name in _FILES for one in _of_file(folder / name))
+
+
+def process_behind(path: Path) -> int | None:
+    """The process that listens on the unix socket *path* (SO_PEERCRED, unix(7)); None where nobody does."""
+    with socket.socket(socket.AF_UNIX) as connection:
+        connection.settimeout(_PATIENCE)
+        try:
+            connection.connect(str(path))
+        except OSError:
+            return None
+        said = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _UCRED.size)
+    process: int = _UCRED.unpack(said)[0]
+    return process or None
 
 
 def _of_file(path: Path) -> Iterator[Listener]:

@@ -6,7 +6,6 @@ import contextlib
 import ctypes
 import os
 import re
-import resource
 import stat
 from pathlib import Path
 
@@ -15,6 +14,7 @@ from ipvs_lb.doctor import StateDirectory
 PROC, MODULES, SYS_MODULES = Path("/proc"), Path("/lib/modules"), Path("/sys/module")
 MANAGERS = frozenset({"keepalived", "ldirectord", "kube-proxy", "kube-router"})
 _MODULE = re.compile(r"/(ip_vs\w*)\.ko")
+_FILE_LIMIT = re.compile(r"^Max open files +\w+ +(\d+) ", re.MULTILINE)
 _TIMEX_SIZE = 512  # larger than struct timex
 _TIME_ERROR = 5  # linux/timex.h: the clock is not synchronised
 
@@ -47,10 +47,17 @@ def managers(proc: Path = PROC) -> tuple[str, ...]:
     return tuple(sorted(found))
 
 
-def file_limit() -> int | None:
-    """How many files a process like this one may open; None: as many as it likes."""
-    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    return None if hard == resource.RLIM_INFINITY else hard
+def file_limit(process: int | None, proc: Path = PROC) -> int | None:
+    """How many files *process* may open, None: this one; None where there is no limit or none is told.
+
+    The hard limit counts (proc_pid_limits(5)): the daemon takes all that it may have.
+    """
+    try:
+        text = (proc / str(process or "self") / "limits").read_text()
+    except OSError:
+        return None
+    found = _FILE_LIMIT.search(text)
+    return int(found[1]) if found else None
 
 
 def clock_is_set() -> bool:

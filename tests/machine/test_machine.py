@@ -1,6 +1,7 @@
 """What /proc and its like say, read from files as the kernel writes them."""
 
 import os
+import resource
 import socket
 from ipaddress import ip_address
 
@@ -86,6 +87,28 @@ def test_a_state_directory_that_cannot_be_looked_at_is_a_problem(tmp_path):
 
 
 def test_limits_and_clock_are_read_from_this_machine():
-    limit = system.file_limit()
-    assert limit is None or limit > 0
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    assert system.file_limit(None) == (None if hard == resource.RLIM_INFINITY else hard)
     assert system.clock_is_set() in {True, False}
+
+
+def test_the_limit_is_that_of_the_process_asked_about(tmp_path):
+    (tmp_path / "7").mkdir()
+    limits = tmp_path / "7" / "limits"
+    limits.write_text(
+        "Max processes 1 2 processes\nMax open files            256      512      files     \n"
+    )
+    assert system.file_limit(7, tmp_path) == 512
+    limits.write_text("Max open files            256      unlimited      files     \n")
+    assert system.file_limit(7, tmp_path) is None
+    assert system.file_limit(8, tmp_path) is None
+
+
+def test_who_listens_on_a_socket_is_told_by_the_kernel(tmp_path):
+    path = tmp_path / "api.sock"
+    assert sockets.process_behind(path) is None
+    with socket.socket(socket.AF_UNIX) as listening:
+        listening.bind(str(path))
+        listening.listen()
+        assert sockets.process_behind(path) == os.getpid()
+    assert sockets.process_behind(path) is None
