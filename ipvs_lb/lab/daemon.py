@@ -36,6 +36,15 @@ class LabDaemon:
         self._events: list[Event] = []
         self._news = threading.Condition()
 
+    @property
+    def environment(self) -> Mapping[str, str]:
+        """What makes every command of `ipvs-lb` mean this daemon."""
+        return {
+            "IPVS_LB_CONFIG": str(self.config),
+            "IPVS_LB_SOCKET": str(self._socket),
+            "IPVS_LB_STATE_DIR": str(self._state_dir),
+        }
+
     @contextmanager
     def running(self) -> Iterator[subprocess.Popen[bytes]]:
         """It runs as `config` says, and its events are followed. Raises LabError when it does not begin."""

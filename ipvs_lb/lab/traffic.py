@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
 
+from ipvs_lb.errors import LabError
 from ipvs_lb.lab.backends import ASK, NAMED, PATH
 from ipvs_lb.lab.hosts import Host
 
@@ -123,27 +124,46 @@ class Traffic:
 
     async def _finish(self, request: Request) -> None:
         try:
-            async with asyncio.timeout(self._timeout):
-                request.server = await self._exchange(request.goal)
-        except TimeoutError:
-            request.error = f"no answer within {self._timeout:g} s"
+            request.server = await _answer(request.goal, self._timeout)
         except OSError as error:
-            request.error = os.strerror(error.errno) if error.errno else str(error)
+            request.error = _reason(error, self._timeout)
         request.took = self._clock() - request.sent
 
-    async def _exchange(self, goal: Goal) -> str:
-        """The name that is answered."""
-        family = socket.AF_INET6 if ":" in goal.address else socket.AF_INET
-        with socket.socket(family, *_KINDS[goal.protocol]) as connection:
-            connection.setblocking(False)
-            connection.bind((goal.source, 0))
-            await self._loop.sock_connect(connection, (goal.address, goal.port))
-            await self._loop.sock_sendall(connection, ASK if goal.protocol == "udp" else _REQUEST)
-            received = b""
-            while True:
-                part = await self._loop.sock_recv(connection, _BUFFER)
-                received += part
-                if found := _NAME.search(received):
-                    return found[1].decode()
-                if not part:
-                    raise ConnectionError("it ended without an answer")
+
+def ask(client: Host, goal: Goal, *, timeout: float) -> str:
+    """The name of the server that answers one request. Raises LabError when none does."""
+    try:
+        return client.call(lambda: asyncio.run(_answer(goal, timeout)))
+    except OSError as error:
+        where = f"{goal.protocol} to {goal.address} port {goal.port}"
+        raise LabError(f"{client.name}: {where}: {_reason(error, timeout)}") from error
+
+
+def _reason(error: OSError, timeout: float) -> str:
+    if isinstance(error, TimeoutError):
+        return f"no answer within {timeout:g} s"
+    return os.strerror(error.errno) if error.errno else str(error)
+
+
+async def _answer(goal: Goal, timeout: float) -> str:  # noqa: ASYNC109 - of a request, told in its error
+    async with asyncio.timeout(timeout):
+        return await _exchange(goal)
+
+
+async def _exchange(goal: Goal) -> str:
+    """The name that is answered."""
+    loop = asyncio.get_running_loop()
+    family = socket.AF_INET6 if ":" in goal.address else socket.AF_INET
+    with socket.socket(family, *_KINDS[goal.protocol]) as connection:
+        connection.setblocking(False)
+        connection.bind((goal.source, 0))
+        await loop.sock_connect(connection, (goal.address, goal.port))
+        await loop.sock_sendall(connection, ASK if goal.protocol == "udp" else _REQUEST)
+        received = b""
+        while True:
+            part = await loop.sock_recv(connection, _BUFFER)
+            received += part
+            if found := _NAME.search(received):
+                return found[1].decode()
+            if not part:
+                raise ConnectionError("it ended without an answer")

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,15 +17,15 @@ from ipvs_lb.config.problems import Place, Problems, Unknown, quoted, shown
 from ipvs_lb.config.tree import Spot, Tree
 from ipvs_lb.config.validation import fill
 from ipvs_lb.config.values import seconds
-from ipvs_lb.errors import ConfigError
+from ipvs_lb.errors import ConfigError, UsageError
 from ipvs_lb.lab.backends import Condition
 from ipvs_lb.model.checks import HttpCheck
 from ipvs_lb.model.config import Config, DeclaredServer, DeclaredService
-from ipvs_lb.model.identity import AddressKey
+from ipvs_lb.model.identity import AddressKey, IPAddress
 from ipvs_lb.scenario.forms import ScenarioForm, TimingForm
 from ipvs_lb.scenario.playable import Timing, playable
 from ipvs_lb.scenario.sentences import MOST, read
-from ipvs_lb.scenario.steps import Become, Doing, Pace, Scenario, Step, Who
+from ipvs_lb.scenario.steps import Become, Doing, Pace, Reload, Scenario, Step, Who
 
 _AT = re.compile(r"at\s+(\S+)")
 _THEN = "then"
@@ -61,6 +62,64 @@ def read_scenario(path: Path, config_path: Path) -> Scenario:
         pace=Pace(form.traffic.rate, form.traffic.timeout),
         timing=timing,
     )
+
+
+class Script:
+    """Sentences about configurations that come one by one. Raises ConfigError when one of these is refused.
+
+    *others* are what the daemon may be told to read later; *timing* is what all checks have instead of their own.
+    """
+
+    def __init__(
+        self,
+        config_path: Path,
+        others: Sequence[Path] = (),
+        timing: Mapping[str, object] | None = None,
+    ) -> None:
+        checked = _checked(timing or {})
+        load(config_path)
+        first = loads(playable_text(config_path, checked), name=str(config_path))
+        self._cast = _Cast(Path(), checked, first, {config_path: first})
+        for path in others:
+            load(path)
+            self._cast.configs[path] = loads(playable_text(path, checked), name=str(path))
+        self._built = self._cast.addresses()
+        self.scenario = Scenario(
+            name=config_path.stem,
+            file="",
+            config=config_path,
+            configs=self._cast.configs,
+            steps=(),
+            timing=checked,
+        )
+
+    def read(self, text: str, folder: Path) -> Step:
+        """What *text* means, its files being relative to *folder*. Raises UsageError when that is nothing."""
+        try:
+            sentence, doing = _meaning(text, replace(self._cast, folder=folder))
+        except ValueError as error:
+            raise UsageError(str(error.args[0])) from None
+        if isinstance(doing, Reload):
+            self._refuse_strangers(doing.file)
+        return Step(text=sentence, when="now", origin="", doing=doing)
+
+    def _refuse_strangers(self, file: Path) -> None:
+        servers = [one for each in self._cast.configs[file].services for one in each.servers]
+        strangers = [one.name for one in servers if one.address not in self._built]
+        if strangers:
+            del self._cast.configs[file]
+            raise UsageError(
+                f"{file} has a server that this lab was built without, {strangers[0]}",
+                hint="build the lab with this configuration beside the first",
+            )
+
+
+def _checked(timing: Mapping[str, object]) -> Timing:
+    problems = Problems()
+    tree = parse(json.dumps(timing), name="checks", environ={}, problems=problems)
+    fill(TimingForm, tree.root, Spot(tree), problems)
+    problems.check()
+    return dict(tree.root)
 
 
 def playable_text(path: Path, timing: Timing) -> str:
@@ -133,6 +192,10 @@ class _Cast:
             for check in server.checks
         )
         return not any(isinstance(method, HttpCheck) for method in checks)
+
+    def addresses(self) -> frozenset[IPAddress]:
+        """Those of all servers."""
+        return frozenset(server.address for _, server in self._servers())
 
     def _servers(self) -> Iterator[tuple[DeclaredService, DeclaredServer]]:
         for config in self.configs.values():

@@ -6,7 +6,7 @@ import signal
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import assert_never
@@ -14,8 +14,9 @@ from typing import assert_never
 from ipvs_lb.errors import LabError
 from ipvs_lb.lab.backends import Backend, Backends
 from ipvs_lb.lab.daemon import LabDaemon
+from ipvs_lb.lab.hosts import Host
 from ipvs_lb.lab.network import Network
-from ipvs_lb.lab.traffic import Request, Traffic
+from ipvs_lb.lab.traffic import Goal, Request, Traffic
 from ipvs_lb.model.config import Config
 from ipvs_lb.model.identity import IPAddress
 from ipvs_lb.model.table import Table
@@ -48,12 +49,12 @@ class LabStage:
         self._scenario = scenario
         self._stack = stack
         plan = layout(list(scenario.configs.values()))
-        self._goals = plan.goals
+        self.goals: Mapping[str, Sequence[Goal]] = plan.goals
         self.names = {machine.address: machine.name for machine in plan.machines}
         self._lab = build(stack.enter_context(Network()), plan)
         self._listening = tuple(_listen(plan, self._lab, stack.enter_context(Backends())))
         self._impaired: dict[IPAddress, tuple[float, float]] = {}
-        self._daemon = LabDaemon(self._lab.gateway, folder, None)
+        self.daemon = LabDaemon(self._lab.gateway, folder, None)
         self._life = stack.enter_context(ExitStack())
         self._process: subprocess.Popen[bytes] | None = None
         self._config = Config()
@@ -66,13 +67,26 @@ class LabStage:
         self._load(self._scenario.config)
         self._start_daemon()
         self._start = time.monotonic()
-        goals = {name: self._goals[name] for name in sorted(self._scenario.watched)}
-        if goals:
-            pace = self._scenario.pace
-            traffic = Traffic(
-                self._lab.client, goals, rate=pace.rate, timeout=pace.timeout, clock=self.now
-            )
-            self._traffic = self._stack.enter_context(traffic)
+        self._stack.enter_context(self.asked(self._scenario.watched))
+
+    @property
+    def hosts(self) -> Mapping[str, Host]:
+        """The client, the gateway and every server, by name."""
+        servers = {self.names[address]: host for address, host in self._lab.servers.items()}
+        return {**servers, "client": self._lab.client, "gateway": self._lab.gateway}
+
+    @contextmanager
+    def asked(self, services: Iterable[str]) -> Iterator[None]:
+        """Clients ask *services*, and nothing else, while the block lasts."""
+        goals = {name: self.goals[name] for name in sorted(services)}
+        if not goals:
+            yield
+            return
+        client, pace = self._lab.client, self._scenario.pace
+        with Traffic(client, goals, rate=pace.rate, timeout=pace.timeout, clock=self.now) as asking:
+            self._traffic = asking
+            yield
+        self._traffic = None
 
     def now(self) -> float:
         """Seconds since the beginning."""
@@ -99,11 +113,11 @@ class LabStage:
                 self._live(life)
             case Reload(file):
                 self._load(file)
-                self._daemon.ask("reload")
+                self.daemon.ask("reload")
             case Order(words, who):
                 word, *terms = words
                 servers = [f"{service}/{who.address}" for service in sorted(who.services)]
-                self._daemon.ask(word, *servers, *terms)
+                self.daemon.ask(word, *servers, *terms)
             case Run(command):
                 self._lab.gateway.run(command)
             case _:
@@ -137,7 +151,7 @@ class LabStage:
 
     def _load(self, file: Path) -> None:
         text = playable_text(file, self._scenario.timing)
-        self._daemon.config.write_text(text, "utf-8")
+        self.daemon.config.write_text(text, "utf-8")
         self._config = self._scenario.configs[file]
 
     def _live(self, life: Life) -> None:
@@ -151,7 +165,7 @@ class LabStage:
     def _start_daemon(self) -> None:
         if self._process is not None:
             raise LabError("the daemon is running already")
-        self._process = self._life.enter_context(self._daemon.running())
+        self._process = self._life.enter_context(self.daemon.running())
 
     def _end_daemon(self, number: signal.Signals) -> None:
         if self._process is None:

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from ipvs_lb.errors import ConfigError
+from ipvs_lb.errors import ConfigError, UsageError
 from ipvs_lb.lab.backends import Condition
 from ipvs_lb.scenario import steps as s
-from ipvs_lb.scenario.reading import playable_text, read_scenario
+from ipvs_lb.scenario.reading import Script, playable_text, read_scenario
 from ipvs_lb.scenario.sentences import FORMS
 
 CONFIG = """\
@@ -239,3 +239,43 @@ def test_the_scenarios_that_come_with_the_examples_are_right():
 def test_the_how_to_has_every_kind_of_sentence():
     page = (Path(__file__).parents[2] / "docs" / "how-to" / "lab.md").read_text("utf-8")
     assert [form for form in FORMS if f"| `{form.shown}` | {form.meaning} |\n" not in page] == []
+
+
+def test_sentences_that_come_one_by_one_mean_what_they_mean_in_a_file(folder):
+    script = Script(Path("lb.yaml"), timing={"interval": "1s", "timeout": "900ms"})
+    assert script.read(" stop   mail-1", Path()).doing == s.Become(MAIL_1, Condition.STOPPED)
+    assert script.scenario.timing == {"interval": "1s", "timeout": "900ms"}
+    (check,) = script.scenario.configs[Path("lb.yaml")].services[0].servers[0].checks
+    assert check.interval == 1
+
+
+def test_a_sentence_that_means_nothing_is_told_without_a_file(folder):
+    with pytest.raises(UsageError, match='unknown server "mail-2", did you mean "mail-1"'):
+        Script(Path("lb.yaml")).read("stop mail-2", Path())
+
+
+def test_a_configuration_with_servers_that_the_lab_has_not_is_not_read_by_it(folder):
+    (folder / "other").mkdir()
+    more = CONFIG.replace("{name: mail-1, address: 10.0.0.8}", "{name: new, address: 10.0.0.99}")
+    (folder / "other" / "more.yaml").write_text(more)
+    script = Script(Path("lb.yaml"))
+    with pytest.raises(UsageError, match=r"more\.yaml has a server that this lab .* without, new"):
+        script.read("reload more.yaml", folder / "other")
+    with pytest.raises(UsageError, match="unknown server"):
+        script.read("stop new", folder)
+    wider = Script(Path("lb.yaml"), [folder / "other" / "more.yaml"])
+    assert isinstance(wider.read("stop new", folder).doing, s.Become)
+    assert isinstance(wider.read("reload more.yaml", folder / "other").doing, s.Reload)
+
+
+@pytest.mark.parametrize(
+    ("timing", "problem"),
+    [
+        ({"intervall": "1s"}, 'unknown key, did you mean "interval"'),
+        ({"interval": "soon"}, "interval"),
+        ({"interval": "1s", "timeout": "30s"}, "timeout"),
+    ],
+)
+def test_timing_given_by_hand_is_checked(folder, timing, problem):
+    with pytest.raises(ConfigError, match=problem):
+        Script(Path("lb.yaml"), timing=timing)
