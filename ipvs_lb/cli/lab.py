@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from ipvs_lb.cli.lab_by_hand import do, down, exec_, shell, status, up
 from ipvs_lb.cli.options import config_option, examples, output_option
 from ipvs_lb.cli.output import Format, echo_json
 
@@ -167,6 +168,10 @@ def _echo(news: News) -> None:
     from ipvs_lb.scenario.record import line
 
     click.secho(f"  {line(news)}", fg=_COLOURS.get(news.kind))
+
+
+for _command in (up, down, exec_, shell, do, status):
+    lab.add_command(_command)
 
 
 def _report(records: Iterable[Record], output_format: Format, junit: Path | None) -> None:

@@ -14,12 +14,16 @@ _UNITS = {"M": 1 << 20, "G": 1 << 30}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
-    """One command for one guest: its folder on the host, its memory, where its output goes."""
+    """One command for one guest: its folder on the host, its memory, where its output goes.
+
+    `control` is a socket that is a further serial line of the guest's.
+    """
 
     folder: Path
     memory: str
     out: int
     err: int
+    control: int | None = None
 
     @property
     def memory_bytes(self) -> int:

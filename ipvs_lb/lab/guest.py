@@ -37,7 +37,8 @@ _GUEST_INIT = Path(__file__).with_name("guest_init.sh")
 _CONSOLE_LINES = 15
 # Standard input is a pipe that only we hold: when we are gone, however, so is the whole process group.
 _LEASH = (
-    'exec 3<&0 </dev/null; { read -r _ <&3; kill -KILL 0; } >/dev/null 2>&1 & exec 3<&-; exec "$@"'
+    'exec 3<&0 </dev/null; { read -r _ <&3; rm -rf "$IPVS_LB_LEASH_REMOVES"; kill -KILL 0; } >/dev/null 2>&1 &'
+    ' exec 3<&-; exec "$@"'
 )
 _KEPT_VARIABLES = re.compile(
     r"(PATH|VIRTUAL_ENV|HOME|USER|LOGNAME|LANG|LC_\w+|TZ|TERM|COLORTERM|NO_COLOR|FORCE_COLOR|COLUMNS|LINES|CI"
@@ -193,6 +194,50 @@ def _boot_and_watch(
     return _status(folder, guest.returncode)
 
 
+class Standing:
+    """A guest that runs until it is ended."""
+
+    def __init__(self, folder: Path, program: subprocess.Popen[bytes]) -> None:
+        self._folder = folder
+        self._program = program
+
+    def is_running(self) -> bool:
+        """Whether it does."""
+        return self._program.poll() is None
+
+    def error(self) -> GuestError:
+        """What is to be said when it has ended by itself."""
+        said = (self._folder / "said.log").read_text(errors="replace").strip()
+        what = f"; it said: {said}" if said else _console(self._folder)
+        return GuestError(f"the guest kernel has ended{what}")
+
+
+@contextlib.contextmanager
+def standing(
+    command: Callable[[str], Sequence[str]], *, kind: Kind, memory: str, control: int
+) -> Iterator[Standing]:
+    """A guest that runs the command, given the serial line that the socket *control* is there, until the block ends.
+
+    It ends with us, however we end, and leaves nothing behind.
+    """
+    boot, line = {Kind.UML: (uml.boot, uml.CONTROL), Kind.QEMU: (qemu.boot, qemu.CONTROL)}[kind]
+    parse_memory(memory)
+    folder = Path(tempfile.mkdtemp(prefix="ipvs-lb-guest-", dir=visible_folder()))
+    with contextlib.ExitStack() as stack:
+        stack.callback(shutil.rmtree, folder, ignore_errors=True)
+        _write_job(folder, command(line))
+        said = stack.enter_context((folder / "said.log").open("ab")).fileno()
+        console = stack.enter_context((folder / "console.log").open("wb"))
+        how = boot(Job(folder=folder, memory=memory, out=said, err=said, control=control))
+        environment = {**os.environ, **how.environment}
+        descriptors = (said, control)
+        guest = _start(
+            how.arguments, environment, console.fileno(), descriptors, remove=str(folder)
+        )
+        stack.enter_context(_ended(guest))
+        yield Standing(folder, guest)
+
+
 def _pipe(stack: contextlib.ExitStack) -> tuple[int, int]:
     """A pipe's reading and writing end; the reading one is closed with *stack*."""
     reading, writing = os.pipe()
@@ -224,10 +269,12 @@ def _start(
     environment: Mapping[str, str],
     console: int | None = None,
     pass_fds: Sequence[int] = (),
+    remove: str = "",
 ) -> subprocess.Popen[bytes]:
+    """The program, in a process group that ends when we are gone; then *remove* is removed as well."""
     return subprocess.Popen(  # noqa: S603 - running the caller's command is what this is for
         ("/bin/bash", "-c", _LEASH, "leash", *arguments),
-        env=environment,
+        env={**environment, "IPVS_LB_LEASH_REMOVES": remove},
         stdin=subprocess.PIPE,
         stdout=console,
         stderr=None if console is None else subprocess.STDOUT,

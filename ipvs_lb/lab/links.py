@@ -69,6 +69,18 @@ def add_address(name: str, text: str) -> None:
         )
 
 
+def addresses() -> tuple[str, ...]:
+    """All of this namespace but those that every host has, like `eth0 10.0.0.4/24`."""
+    with _routes("addresses") as routes:
+        links = {link["index"]: str(link.get("ifname")) for link in routes.get_links()}
+        found = [
+            (links[one["index"]], f"{one.get('address')}/{one['prefixlen']}")
+            for one in routes.get_addr()
+        ]
+    own = ("127.", "::1/", "fe80:")
+    return tuple(f"{name} {address}" for name, address in found if not address.startswith(own))
+
+
 def add_route(destination: str, via: str, *, table: int = _MAIN) -> None:
     """Reach `default` or a network like `10.0.0.0/24` through a neighbour."""
     family = _FAMILIES[ipaddress.ip_address(via).version]

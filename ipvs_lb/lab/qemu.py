@@ -13,6 +13,8 @@ from ipvs_lb.lab.stock_kernel import StockKernel, ready_kernel
 from ipvs_lb.lab.stock_kernel import is_available as has_kernel
 
 FEATURES = frozenset({"nftables"})
+CONTROL = "/dev/ttyS3"
+"""What `Job.control` is in the guest."""
 _CPUS = 2
 
 
@@ -42,6 +44,7 @@ def boot(job: Job) -> Boot:
             *("-serial", "stdio"),
             *_output("out", job.out),
             *_output("err", job.err),
+            *(() if job.control is None else _control(job.control)),
         )
     )
 
@@ -65,6 +68,10 @@ def _output(name: str, descriptor: int) -> tuple[str, ...]:
         *("-chardev", f"file,id={name},path=/proc/self/fd/{descriptor}"),
         *("-serial", f"chardev:{name}"),
     )
+
+
+def _control(descriptor: int) -> tuple[str, ...]:
+    return ("-chardev", f"socket,id=control,fd={descriptor}", "-serial", "chardev:control")
 
 
 def _accelerator() -> tuple[str, ...]:

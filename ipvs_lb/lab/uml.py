@@ -13,6 +13,8 @@ from ipvs_lb.lab.boot import Boot, Job
 from ipvs_lb.lab.packages import find_program, need
 
 FEATURES: frozenset[str] = frozenset()
+CONTROL = "/dev/tty3"
+"""What `Job.control` is in the guest."""
 
 
 def is_available() -> bool:
@@ -51,6 +53,7 @@ def boot(job: Job) -> Boot:
         "con0=null,fd:1",
         f"con1=null,fd:{job.out}",
         f"con2=null,fd:{job.err}",
+        *(() if job.control is None else (f"con3=fd:{job.control},fd:{job.control}",)),
     )
     return Boot(arguments=arguments, environment={"TMPDIR": str(_memory_folder(job))})
 

@@ -39,6 +39,15 @@ class LabByHand:
         return self._stage.hosts
 
     @property
+    def goals(self) -> Mapping[str, Sequence[Goal]]:
+        """Where clients reach each service."""
+        return self._stage.goals
+
+    def condition(self, name: str) -> str:
+        """How the applications of a server are; empty for another host."""
+        return ", ".join(sorted(self._stage.conditions(name)))
+
+    @property
     def environment(self) -> Mapping[str, str]:
         """What makes every command of `ipvs-lb` mean this lab's daemon."""
         return self._stage.daemon.environment

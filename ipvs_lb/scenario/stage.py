@@ -75,6 +75,11 @@ class LabStage:
         servers = {self.names[address]: host for address, host in self._lab.servers.items()}
         return {**servers, "client": self._lab.client, "gateway": self._lab.gateway}
 
+    def conditions(self, name: str) -> frozenset[str]:
+        """How the applications of the server *name* are."""
+        own = (one for address, _, one in self._listening if self.names[address] == name)
+        return frozenset(backend.condition.value for backend in own)
+
     @contextmanager
     def asked(self, services: Iterable[str]) -> Iterator[None]:
         """Clients ask *services*, and nothing else, while the block lasts."""
