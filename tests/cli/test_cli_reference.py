@@ -16,7 +16,6 @@ from ipvs_lb.cli import (
     change,
     doctor,
     importing,
-    lab_by_hand,
     origins,
     plan_json,
     program,
