@@ -23,7 +23,7 @@ from ipvs_lb.errors import LabError
 from ipvs_lb.lab import host
 from ipvs_lb.lab.hosts import Host
 from ipvs_lb.scenario.by_hand import LabByHand, played_by_hand
-from ipvs_lb.scenario.lab_test import rehearse
+from ipvs_lb.scenario.lab_test import lab_test
 from ipvs_lb.scenario.reading import read_scenario
 from ipvs_lb.scenario.record import line
 
@@ -90,7 +90,7 @@ class Lab:
         """
         told: list[str] = []
         read = read_scenario(Path(scenario), self._lab.config)
-        record = rehearse(read, lambda news: told.append(line(news)), slack=self._slack)
+        record = lab_test(read, lambda news: told.append(line(news)), slack=self._slack)
         if not record.passed:
             raise AssertionError(
                 "\n".join([f"{scenario}: {record.result}", *told, record.error or ""])

@@ -132,6 +132,36 @@ def test_scenarios_are_played_and_judged_on_the_real_kernel(tmp_path, monkeypatc
         "edit server 10.0.0.4:443 of tcp/10.0.0.16:443 weight 3",
         "edit server 10.0.0.6:443 of tcp/10.0.0.16:443 weight 5",
     ]
+    agrees_with_a_simulation(daemon, "daemon.yaml")
+    (tmp_path / "same.yaml").write_text(SCENARIO.replace("      - run sleep 0.5\n", ""))
+    agrees_with_a_simulation(everything, "same.yaml", exit_code=1)
     suites = {suite.get("name"): suite for suite in Xml.parse("results.xml").getroot()}
     assert suites["everything"].get("failures") == "2"
     assert suites["daemon"].get("failures") == "0"
+
+
+def agrees_with_a_simulation(played, scenario, *, exit_code=0):
+    """*scenario* in virtual time: the same verdicts, and the same changes of each virtual service in the same order."""
+    ran = CliRunner().invoke(program, ["simulate", "-c", "lb.yaml", "--output", "json", scenario])
+    assert ran.exit_code == exit_code, ran.output
+    (simulated,) = json.loads(ran.stdout)["scenarios"]
+    assert sorted(verdicts(simulated)) == sorted(verdicts(played))
+    assert changes(simulated) == changes(played)
+
+
+def verdicts(played):
+    return [
+        (one["text"], one["kind"])
+        for one in played["happened"]
+        if one["kind"] in {"held", "failed"}
+    ]
+
+
+def changes(played):
+    """What was done to each real server, in its order; which of two servers is found well first is chance."""
+    found = {}
+    for one in played["happened"]:
+        if one["kind"] == "table" and " server " in one["text"]:
+            action, _, server, *_ = one["text"].split()
+            found.setdefault(server, []).append(action)
+    return found

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import selectors
 from collections.abc import Callable, Mapping
 
 import pytest
@@ -12,6 +11,7 @@ from hypothesis import HealthCheck, settings
 from ipvs_lb.engine import balancer
 from ipvs_lb.event_kinds import KINDS
 from ipvs_lb.events import Event, Fact, Level, Ring
+from ipvs_lb.simulation.clock import VirtualTimeLoop
 
 # How long an example takes says how busy the machine is, and whether coverage is measured.
 settings.register_profile("tests", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -34,31 +34,6 @@ def events_are_of_their_kind(monkeypatch: pytest.MonkeyPatch) -> None:
             return event
 
     monkeypatch.setattr(balancer, "Ring", Catalogued)
-
-
-class _Jump(selectors.DefaultSelector):
-    """Instead of waiting for a timeout, moves the loop's clock to it."""
-
-    loop: VirtualTimeLoop
-
-    def select(self, timeout=None):
-        ready = super().select(0 if timeout is not None else None)
-        if not ready and timeout:
-            self.loop.now += timeout
-        return ready
-
-
-class VirtualTimeLoop(asyncio.SelectorEventLoop):
-    """An event loop whose clock runs exactly as fast as it has nothing to do."""
-
-    def __init__(self):
-        self.now = 0.0
-        selector = _Jump()
-        selector.loop = self
-        super().__init__(selector)
-
-    def time(self):
-        return self.now
 
 
 def pytest_asyncio_loop_factories(

@@ -19,6 +19,7 @@ from ipvs_lb.model.identity import AddressKey, IPProtocol, Port
 from ipvs_lb.model.results import ErrorClass, Result
 from ipvs_lb.model.settings import Service
 from ipvs_lb.model.table import Table
+from ipvs_lb.simulation.clock import Inline
 from tests.fake_host import FakeHost
 from tests.fake_kernel import FakeKernel
 from tests.fake_prober import FakeProber
@@ -30,18 +31,6 @@ WEB = AddressKey(IPProtocol.TCP, VIP, Port(80))
 TCP = HealthCheck(method=TcpCheck(), interval=5, fast_interval=1, timeout=3, rise=2, fall=3)
 REFUSED = Result(error=ErrorClass.REFUSED, detail="nothing listens there")
 PASSED = Result()
-
-
-class Inline(Executor):
-    """Runs everything at once: virtual time does not wait for threads."""
-
-    def submit(self, fn, /, *args, **kwargs):
-        future: Future[Any] = Future()
-        try:
-            future.set_result(fn(*args, **kwargs))
-        except Exception as error:  # noqa: BLE001  # as an executor does
-            future.set_exception(error)
-        return future
 
 
 class SlowReads(Inline):

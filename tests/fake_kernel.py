@@ -1,121 +1,43 @@
-"""A kernel in memory that keeps the law of `ipvs_lb.ports.Kernel`."""
+"""The kernel in memory, which can be made to fail."""
 
 from __future__ import annotations
 
-import errno
-import os
 from collections.abc import Mapping, Sequence, Set
 
-from ipvs_lb.commands import (
-    AddServer,
-    AddService,
-    Command,
-    DeleteServer,
-    DeleteService,
-    EditServer,
-    EditService,
-    perform,
-)
-from ipvs_lb.errors import KernelError, Refusal, RefusedError
-from ipvs_lb.model.counters import ServerCounters
+from ipvs_lb.commands import Command
+from ipvs_lb.errors import KernelError
+from ipvs_lb.memory.kernel import MemoryKernel
 from ipvs_lb.model.identity import ServiceKey
-from ipvs_lb.model.settings import SCHEDULERS, Timeouts
-from ipvs_lb.model.table import KernelInfo, ServiceStatistics, Statistics, Table, VirtualService
-
-TIMEOUTS = Timeouts(tcp=900, tcp_fin=120, udp=300)
+from ipvs_lb.model.table import KernelInfo, Statistics, Table
 
 
-class FakeKernel:
-    """Starts with *table*. `refuse` maps commands to the errno they fail with; `broken` fails every call."""
+class FakeKernel(MemoryKernel):
+    """`refuse` maps commands to the errno they fail with; `broken` fails every call."""
 
     def __init__(self, table: Table | None = None) -> None:
-        given = table or Table()
-        self.table = Table(given.services, given.timeouts or TIMEOUTS, given.daemons or {})
-        self.counters: Statistics = {}
-        self.executed: list[Command] = []
+        super().__init__(table)
         self.refuse: Mapping[Command, int] = {}
         self.broken = False
 
+    def refusal(self, command: Command) -> int:
+        return self.refuse.get(command) or super().refusal(command)
+
     def read(self) -> Table:
         self._check()
-        return self.table
+        return super().read()
 
     def statistics(self, keys: Set[ServiceKey] | None = None) -> Statistics:
         self._check()
-        return {
-            key: self.counters.get(key) or _zeros(virtual)
-            for key, virtual in self.table.services.items()
-            if keys is None or key in keys
-        }
+        return super().statistics(keys)
 
     def info(self) -> KernelInfo:
         self._check()
-        return KernelInfo((1, 2, 1), 4096)
+        return super().info()
 
     def execute(self, commands: Sequence[Command]) -> None:
         self._check()
-        refusals = []
-        for command in commands:
-            code = self.refuse.get(command) or self._perform(command)
-            if code:
-                message = f"{command}: {os.strerror(code)}"
-                refusals.append(Refusal(command, code, message, _hint(command)))
-            else:
-                self.executed.append(command)
-        if refusals:
-            raise RefusedError(refusals)
+        super().execute(commands)
 
     def _check(self) -> None:
         if self.broken:
             raise KernelError("IPVS: not permitted", hint="run as root or grant CAP_NET_ADMIN")
-
-    def _perform(self, command: Command) -> int:
-        """The errno of what cannot be brought to the wanted result, else 0."""
-        if _has_unknown_scheduler(command):
-            return errno.ENOENT
-        try:
-            self.table = perform(self.table, command)
-        except FileExistsError:
-            self.table = perform(self.table, _as_edit(command))
-        except FileNotFoundError:
-            return self._recover(command)
-        return 0
-
-    def _recover(self, command: Command) -> int:
-        if isinstance(command, DeleteServer | DeleteService):
-            return 0
-        match command:
-            case EditService(key, service):
-                self.table = perform(self.table, AddService(key, service))
-            case EditServer(key, server_key, server) if key in self.table.services:
-                self.table = perform(self.table, AddServer(key, server_key, server))
-            case _:
-                return errno.ESRCH
-        return 0
-
-
-def _hint(command: Command) -> str:
-    if isinstance(command, AddService | EditService):
-        return f"modprobe ip_vs_{command.service.scheduler}"
-    return "ipvs-lb status"
-
-
-def _zeros(virtual: VirtualService) -> ServiceStatistics:
-    return ServiceStatistics(servers={key: ServerCounters() for key in virtual.servers})
-
-
-def _has_unknown_scheduler(command: Command) -> bool:
-    return (
-        isinstance(command, AddService | EditService)
-        and command.service.scheduler not in SCHEDULERS
-    )
-
-
-def _as_edit(command: Command) -> Command:
-    match command:
-        case AddService(key, service):
-            return EditService(key, service)
-        case AddServer(key, server_key, server):
-            return EditServer(key, server_key, server)
-        case _:
-            raise AssertionError(command)

@@ -1,56 +1,16 @@
-"""A store in memory that keeps the law of `ipvs_lb.ports.Store`."""
+"""The store in memory, which notes every claim: a test can see what was written down and when."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
-from ipvs_lb.errors import UsageError
-from ipvs_lb.model.desired import Desired, Generation, GenerationSummary, Owned, owned_by
+from ipvs_lb.memory import store
+from ipvs_lb.model.desired import Owned
 
 
-class MemoryStore:
-    """Notes every claim, so that a test can see what was written down and when."""
-
+class MemoryStore(store.MemoryStore):
     def __init__(self) -> None:
-        self.warnings: tuple[str, ...] = ()
+        super().__init__()
         self.claims: list[Owned] = []
-        self._owned = Owned()
-        self._generations: list[Generation] = []
-        self.texts: dict[str, str] = {}
-
-    def owned(self) -> Owned:
-        return self._owned
 
     def claim(self, owned: Owned) -> None:
         self.claims.append(owned)
-        self._owned = owned
-
-    def commit(self, desired: Desired, *, origin: str, now: float) -> GenerationSummary:
-        summary = GenerationSummary(
-            number=len(self._generations) + 1,
-            created=now,
-            origin=origin,
-            services=len(desired.table.services),
-            servers=sum(len(value.servers) for value in desired.table.services.values()),
-        )
-        self._generations.append(Generation(summary=summary, desired=desired))
-        self._owned = owned_by(desired)
-        return summary
-
-    def generations(self) -> tuple[GenerationSummary, ...]:
-        return tuple(generation.summary for generation in self._generations)
-
-    def generation(self, number: int) -> Generation:
-        if not 0 < number <= len(self._generations):
-            raise UsageError(f"there is no generation {number}")
-        return self._generations[number - 1]
-
-    def records(self) -> dict[str, str]:
-        return dict(self.texts)
-
-    def record(self, changes: Mapping[str, str | None]) -> None:
-        for name, text in changes.items():
-            if text is None:
-                self.texts.pop(name, None)
-            else:
-                self.texts[name] = text
+        super().claim(owned)

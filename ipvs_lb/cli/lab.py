@@ -5,25 +5,15 @@ from __future__ import annotations
 import os
 import sys
 import tempfile
-from collections.abc import Iterable
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
 from ipvs_lb.cli.lab_by_hand import do, down, exec_, shell, status, up
 from ipvs_lb.cli.options import config_option, examples, output_option
-from ipvs_lb.cli.output import Format, echo_json
-
-if TYPE_CHECKING:
-    from ipvs_lb.scenario.play import News
-    from ipvs_lb.scenario.record import Record
-    from ipvs_lb.scenario.steps import Scenario
-
-FAILED = 1
-"""Exit code of a scenario whose expectations did not all hold."""
-
-_COLOURS = {"held": "green", "failed": "red", "table": "cyan"}
+from ipvs_lb.cli.output import Format
+from ipvs_lb.cli.scenarios import junit_option, scenarios_argument, show_all
 
 
 @click.group()
@@ -62,12 +52,7 @@ def guest(*, needs: tuple[str, ...], timeout: float, memory: str, command: tuple
 
 @lab.command()
 @config_option
-@click.option(
-    "--junit",
-    type=click.Path(path_type=Path, dir_okay=False),
-    metavar="FILE",
-    help="Write the results as JUnit XML too.",
-)
+@junit_option
 @click.option(
     "--slack",
     type=click.FloatRange(min=0),
@@ -85,9 +70,7 @@ def guest(*, needs: tuple[str, ...], timeout: float, memory: str, command: tuple
     help="When to give up a guest kernel.",
 )
 @output_option
-@click.argument(
-    "scenarios", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="SCENARIO..."
-)
+@scenarios_argument
 @examples(
     "ipvs-lb lab test -c lb.yaml scenario.yaml",
     "ipvs-lb lab test -c lb.yaml --junit results.xml scenarios/*.yaml",
@@ -113,6 +96,7 @@ def test(
       2  the configuration or a scenario is refused
     """
     from ipvs_lb.lab import host
+    from ipvs_lb.scenario.lab_test import lab_test
     from ipvs_lb.scenario.layout import layout
     from ipvs_lb.scenario.reading import read_scenario
 
@@ -123,9 +107,7 @@ def test(
         words = ["-c", str(config_path), "--slack", str(slack), "--output", output_format.value]
         context.exit(_in_guest([*words, *map(str, scenarios)], needs, junit, timeout))
     host.prepare()
-    records = [_rehearsed(one, output_format, slack) for one in played]
-    _report(records, output_format, junit)
-    context.exit(0 if all(record.passed for record in records) else FAILED)
+    context.exit(show_all(played, partial(lab_test, slack=slack), output_format, junit))
 
 
 _INSIDE = "IPVS_LB_IN_GUEST"
@@ -151,34 +133,5 @@ def _in_guest(words: list[str], needs: frozenset[str], junit: Path | None, timeo
     return status
 
 
-def _rehearsed(scenario: Scenario, output_format: Format, slack: float) -> Record:
-    from ipvs_lb.scenario.lab_test import rehearse
-
-    if output_format is Format.JSON:
-        return rehearse(scenario, lambda _: None, slack=slack)
-    click.secho(f"{scenario.name} ({scenario.file}, {scenario.config})", bold=True)
-    record = rehearse(scenario, _echo, slack=slack)
-    if record.error is not None:
-        click.secho(f"  error: {record.error}", fg="red")
-    click.secho(f"  {record.result}", fg="green" if record.passed else "red")
-    return record
-
-
-def _echo(news: News) -> None:
-    from ipvs_lb.scenario.record import line
-
-    click.secho(f"  {line(news)}", fg=_COLOURS.get(news.kind))
-
-
 for _command in (up, down, exec_, shell, do, status):
     lab.add_command(_command)
-
-
-def _report(records: Iterable[Record], output_format: Format, junit: Path | None) -> None:
-    from ipvs_lb.scenario.record import to_json, to_junit
-
-    everything = list(records)
-    if output_format is Format.JSON:
-        echo_json(to_json(everything))
-    if junit is not None:
-        junit.write_text(to_junit(everything), "utf-8")

@@ -20,7 +20,18 @@ PIPE_CLOSED = 141
 """128 + SIGPIPE, as a shell reports it."""
 
 
-_OWN = ("validate", "plan", "apply", "run", "rollback", "status", "export", "adopt", "doctor")
+_OWN = (
+    "validate",
+    "plan",
+    "apply",
+    "run",
+    "rollback",
+    "status",
+    "export",
+    "adopt",
+    "doctor",
+    "simulate",
+)
 _MODULES = {
     **{name: name for name in _OWN},
     "import": "importing",

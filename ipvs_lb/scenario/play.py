@@ -50,6 +50,7 @@ class Kind(enum.StrEnum):
     """What is told."""
 
     DONE = "done"
+    EVENT = "event"
     TABLE = "table"
     HELD = "held"
     FAILED = "failed"
@@ -57,7 +58,10 @@ class Kind(enum.StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class News:
-    """Something that happened: a step was done, the kernel's table changed, an expectation held or failed."""
+    """Something that happened: a step was done, the kernel's table changed, an expectation held or failed.
+
+    Events are what the daemon tells; a simulation has them.
+    """
 
     at: float
     kind: Kind

@@ -131,7 +131,13 @@ def _clean(text: str) -> str:
     return "".join(one if one.isprintable() or one == "\n" else "?" for one in text)
 
 
-_WORDS = {Kind.DONE: "do", Kind.TABLE: "table", Kind.HELD: "ok", Kind.FAILED: "FAILED"}
+_WORDS = {
+    Kind.DONE: "do",
+    Kind.EVENT: "event",
+    Kind.TABLE: "table",
+    Kind.HELD: "ok",
+    Kind.FAILED: "FAILED",
+}
 
 
 def line(news: News) -> str:

@@ -16,7 +16,7 @@ from ipvs_lb.config import load
 from ipvs_lb.daemon.inotify import CONTENT, NAMES, Bell
 from ipvs_lb.daemon.watch import SILENCE, Mark, Source, follow, places
 from ipvs_lb.errors import ConfigError
-from tests.daemon_world import Inline
+from ipvs_lb.simulation.clock import Inline
 
 HEAD = "version: 1\ninclude: [conf.d/*.yaml]\ndaemon: {watch: yes}\n"
 SERVICE = "services: [{{name: {0}, vip: 10.0.0.{0}, port: 80, servers: []}}]\n"

@@ -15,7 +15,8 @@ from ipvs_lb.model.config import Config
 from ipvs_lb.model.settings import Server
 from ipvs_lb.overrides import Action, Override
 from ipvs_lb.policy import Removed
-from tests.daemon_world import START, Inline, web
+from ipvs_lb.simulation.clock import Inline
+from tests.daemon_world import START, web
 from tests.memory_store import MemoryStore
 
 FOUR = lay_out(Config(services=(web(4),)))

@@ -13,7 +13,7 @@ from ipvs_lb.events import Level
 from ipvs_lb.hooks.calls import Outcome
 from ipvs_lb.hooks.dispatcher import MAX_CALLS, MAX_CALLS_OF_HOOK, MAX_WAITING, Dispatcher
 from ipvs_lb.model.hooks import Exec, Webhook
-from tests.conftest import VirtualTimeLoop
+from ipvs_lb.simulation.clock import VirtualTimeLoop
 from tests.hooks.world import (
     AGAIN,
     DELIVERED,
