@@ -159,7 +159,7 @@ def verdicts(played):
 
 def changes(played):
     """What was done to each real server, in its order; which of two servers is found well first is chance."""
-    found = {}
+    found: dict[str, list[str]] = {}
     for one in played["happened"]:
         if one["kind"] == "table" and " server " in one["text"]:
             action, _, server, *_ = one["text"].split()

@@ -135,7 +135,8 @@ EXAMPLES = [
 def test_the_commands_of_the_pages_exist_with_their_options(line):
     words = shlex.split(line.partition("||")[0])[1:]
     command: click.Command = program
-    context = click.Context(command)
+    help_names = program.context_settings["help_option_names"]  # which commands keep
+    context = click.Context(command, help_option_names=help_names)
     while isinstance(command, click.Group):
         _, found, words = command.resolve_command(context, words)
         assert found is not None
