@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from ipvs_lb.doctor.facts import Facts
 
 _SHOWN = 3  # names in a sentence
-_REFERENCE = "docs/reference/doctor.md"
 
 
 class Severity(enum.StrEnum):
@@ -39,7 +38,7 @@ class Kind:
     code: str
     severity: Severity
     effect: str
-    documented: str = _REFERENCE
+    documented: str
 
     def found(self, what: str, mend: str) -> Finding:
         """A finding of this kind."""
@@ -65,19 +64,29 @@ class Rule:
         return (self.kind.found(what, mend) for what, mend in self.look(facts))
 
 
-def error(code: str, effect: str, documented: str = _REFERENCE) -> Kind:
+def in_reference(code: str) -> str:
+    """Where the reference tells of a finding."""
+    return f"docs/reference/doctor.md#{code.replace('.', '')}"
+
+
+def _kind(severity: Severity, code: str, effect: str, documented: str | None) -> Kind:
+    where = documented or in_reference(code)
+    return Kind(code=code, severity=severity, effect=effect, documented=where)
+
+
+def error(code: str, effect: str, documented: str | None = None) -> Kind:
     """A kind of error."""
-    return Kind(code=code, severity=Severity.ERROR, effect=effect, documented=documented)
+    return _kind(Severity.ERROR, code, effect, documented)
 
 
-def warning(code: str, effect: str, documented: str = _REFERENCE) -> Kind:
+def warning(code: str, effect: str, documented: str | None = None) -> Kind:
     """A kind of warning."""
-    return Kind(code=code, severity=Severity.WARNING, effect=effect, documented=documented)
+    return _kind(Severity.WARNING, code, effect, documented)
 
 
-def note(code: str, effect: str, documented: str = _REFERENCE) -> Kind:
+def note(code: str, effect: str, documented: str | None = None) -> Kind:
     """A kind of note."""
-    return Kind(code=code, severity=Severity.NOTE, effect=effect, documented=documented)
+    return _kind(Severity.NOTE, code, effect, documented)
 
 
 def some(names: list[str]) -> str:

@@ -15,7 +15,7 @@ WARNING = """\
 warning state.writable: others may write to /state
     Whoever writes there decides what is taken for ours.
     mend: chmod go-w /state
-    more: docs/reference/doctor.md
+    more: docs/reference/doctor.md#statewritable
 1 warning
 """
 
@@ -68,7 +68,7 @@ def test_for_a_program(tmp_path):
                 "what": "others may write to /state",
                 "effect": "Whoever writes there decides what is taken for ours.",
                 "mend": "chmod go-w /state",
-                "documented": "docs/reference/doctor.md",
+                "documented": "docs/reference/doctor.md#statewritable",
             }
         ],
     }

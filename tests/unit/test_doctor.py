@@ -1,6 +1,7 @@
 """What the doctor finds, one fault at a time: each finding is there with its fault and gone without it."""
 
 import os
+import re
 from dataclasses import replace
 from ipaddress import ip_address
 from pathlib import Path
@@ -18,6 +19,7 @@ from ipvs_lb.doctor import (
     StateDirectory,
     diagnose,
 )
+from ipvs_lb.doctor.about import ABOUT
 from ipvs_lb.doctor.finding import some
 from ipvs_lb.doctor.reference import text
 from ipvs_lb.model.desired import Owned
@@ -227,7 +229,9 @@ def test_a_fault_is_found_and_how_it_is_mended_is_told(code, facts, mend):
     (finding,) = [one for one in diagnose(facts) if one.code == code]
     assert mend in finding.mend
     assert finding.what
-    assert (ROOT / finding.documented).is_file()
+    page, _, anchor = finding.documented.partition("#")
+    headings = re.findall(r"^#+ (.+)$", (ROOT / page).read_text(), re.MULTILINE)
+    assert not anchor or anchor in {heading.replace(".", "") for heading in headings}
 
 
 def test_every_kind_of_finding_has_a_case_and_a_code_of_its_own():
@@ -314,3 +318,7 @@ def test_the_reference_page_is_fresh():
 def test_every_finding_has_its_fault_and_its_mend_on_a_real_kernel():
     tried = (ROOT / "netns_tests" / "test_doctor.py").read_text()
     assert [rule.kind.code for rule in RULES if f'"{rule.kind.code}"' not in tried] == []
+
+
+def test_every_finding_is_explained():
+    assert {rule.kind.code for rule in RULES} == ABOUT.keys()
