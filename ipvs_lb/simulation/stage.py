@@ -78,7 +78,7 @@ class SimulatedStage:
         self._store = MemoryStore()
         self._config = scenario.configs[scenario.config]
         self._balancer: Balancer | None = None
-        self._is_over = False
+        self._is_quiet = False
         self._tasks: dict[str, asyncio.Task[None]] = {}
         goals = {name: plan.goals[name] for name in sorted(scenario.watched)}
         scheduling = Scheduling(self._kernel, self._host)
@@ -91,7 +91,7 @@ class SimulatedStage:
 
     def end(self) -> None:
         """Stop everything; that is told to nobody."""
-        self._is_over = True
+        self._is_quiet = True
         for name in list(self._tasks):
             self._end(name)
         self._loop.close()
@@ -171,10 +171,18 @@ class SimulatedStage:
     def _live(self, life: Life) -> None:
         if life is not Life.START:
             self._running(life.value)
-            self._end("daemon")
-            self._balancer = None
+            self._end_daemon(is_killed=life is Life.KILL)
         if life in {Life.START, Life.RESTART}:
             self._start_daemon()
+
+    def _end_daemon(self, *, is_killed: bool) -> None:
+        """One that is killed says nothing, and has no time to write down what it knows."""
+        written = self._store.records()
+        self._is_quiet = is_killed
+        self._end("daemon")
+        self._is_quiet, self._balancer = False, None
+        if is_killed:
+            self._store.texts = written
 
     def _start_daemon(self) -> None:
         if self._balancer is not None:
@@ -197,7 +205,7 @@ class SimulatedStage:
         self._run_on("daemon", balancer.run())
 
     def _heard(self, event: Event) -> None:
-        if self._is_over or event.name in _UNTOLD:
+        if self._is_quiet or event.name in _UNTOLD:
             return
         facts = " ".join(f"{k}={v}" for k, v in event.facts.items() if v not in {None, ""})
         self._tell(News(event.at - START, Kind.EVENT, f"{event.name} {facts}".rstrip()))

@@ -156,6 +156,7 @@ def test_the_daemon_dies_and_the_table_stays_and_what_was_ordered_is_remembered(
     )
     told = [one["text"].split()[0] for one in played["happened"] if one["kind"] == "event"]
     assert told.count("daemon.started") == 3
+    assert told.count("daemon.stopped") == 2  # one that is killed says nothing
 
 
 def test_backups_serve_when_nobody_else_does(play):
