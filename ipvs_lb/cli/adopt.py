@@ -8,7 +8,13 @@ from typing import TYPE_CHECKING
 import click
 
 from ipvs_lb.cli.change import alone, put_in_force
-from ipvs_lb.cli.options import CONFIG_PATH, examples, state_dir_option, wait_option
+from ipvs_lb.cli.options import (
+    CONFIG_PATH,
+    examples,
+    long_output_option,
+    state_dir_option,
+    wait_option,
+)
 from ipvs_lb.cli.output import Format
 from ipvs_lb.cli.replacing import replace_file
 from ipvs_lb.errors import UsageError
@@ -24,7 +30,7 @@ A check is suggested for each service: take the `#` away, and see what `ipvs-lb 
 @click.command()
 @click.option(
     "-o",
-    "--output",
+    "--write",
     "target",
     type=click.Path(path_type=Path, dir_okay=False),
     default=CONFIG_PATH,
@@ -37,12 +43,15 @@ A check is suggested for each service: take the `#` away, and see what `ipvs-lb 
 @click.option("--replace", is_flag=True, help="Write it even if there is one already.")
 @state_dir_option
 @wait_option
+@long_output_option
 @examples(
     "ipvs-lb adopt",
     "ipvs-lb adopt -o lb.yaml",
     "ipvs-lb adopt -o lb.yaml && ipvs-lb plan -c lb.yaml && ipvs-lb run -c lb.yaml",
 )
-def adopt(*, target: Path, replace: bool, state_dir: Path, wait: float) -> None:
+def adopt(
+    *, target: Path, replace: bool, state_dir: Path, wait: float, output_format: Format
+) -> None:
     """Take over the live table as it is, whoever made it.
 
     Writes the configuration that means the same, with health checks suggested in comments, and records all services
@@ -62,13 +71,15 @@ def adopt(*, target: Path, replace: bool, state_dir: Path, wait: float) -> None:
         change = prepare(loads(text), kernel=gateway.kernel, host=gateway.host, store=gateway.store)
         _demand_nothing(change)
         replace_file(target, text)
-        click.echo(f"Written: {target}")
+        if output_format is Format.TEXT:
+            click.echo(f"Written: {target}")
         put_in_force(
             change,
             gateway,
             origin=str(target.absolute()),
-            output_format=Format.TEXT,
+            output_format=output_format,
             everything=False,
+            extra={"written": str(target)},
         )
 
 

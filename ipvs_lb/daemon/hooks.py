@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, MutableMapping
 from contextlib import asynccontextmanager
 
 from ipvs_lb.engine.balancer import Balancer
@@ -16,12 +16,14 @@ GRACE = 0.5
 
 
 @asynccontextmanager
-async def hooked(balancer: Balancer) -> AsyncIterator[None]:
+async def hooked(balancer: Balancer, dropped: MutableMapping[str, int]) -> AsyncIterator[None]:
     """Start *balancer*, and tell the hooks of its configuration what happens from the start to the last event.
+
+    Events that were too many for a hook are counted in *dropped*.
 
     Raises ConfigError, as starting it does.
     """
-    dispatcher = Dispatcher(gateway=socket.gethostname(), tell=balancer.warn)
+    dispatcher = Dispatcher(gateway=socket.gethostname(), tell=balancer.warn, dropped=dropped)
 
     def configure() -> None:
         layouts = balancer.roster.layouts

@@ -68,6 +68,7 @@ async def _live(settings: Settings) -> None:
     from ipvs_lb.config import Loader
     from ipvs_lb.daemon.metrics import counting
     from ipvs_lb.daemon.octavia import Compatible
+    from ipvs_lb.metrics.counts import Counts
     from ipvs_lb.web import StatusPage
     from ipvs_lb.wiring import open_daemon
 
@@ -78,15 +79,15 @@ async def _live(settings: Settings) -> None:
         compatible = Compatible(parts)
         balancer = Balancer(replace(parts, during_reload=manager.reload, groups=compatible.groups))
         balancer.subscribe(logger())
-        traffic = Traffic()
-        metrics = counting(balancer, traffic)
+        traffic, counts = Traffic(), Counts()
+        metrics = counting(balancer, traffic, counts)
         compatible.follow(balancer)
         reload = partial(_reload, balancer)
         reloads: set[asyncio.Task[None]] = set()
         stop = _on_signals(reload, reloads)
         group = settings.socket_group
         async with (
-            hooked(balancer),
+            hooked(balancer, counts.hook_drops),
             serving(
                 balancer,
                 settings.socket,

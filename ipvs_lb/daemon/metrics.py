@@ -13,9 +13,8 @@ _TURNS = frozenset({"config.loaded", "octavia.changed"})
 """After these, services and hooks may be gone."""
 
 
-def counting(balancer: Balancer, traffic: Traffic) -> Metrics:
-    """The metrics of *balancer*, counted from now on."""
-    counts = Counts()
+def counting(balancer: Balancer, traffic: Traffic, counts: Counts) -> Metrics:
+    """The metrics of *balancer*, counted in *counts* from now on."""
 
     def told(event: Event) -> None:
         counts.told(event)

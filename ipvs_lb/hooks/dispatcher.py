@@ -15,7 +15,7 @@ import asyncio
 import random
 import traceback
 from collections import deque
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, MutableMapping
 from dataclasses import dataclass, field
 from itertools import count
 from typing import assert_never
@@ -71,11 +71,14 @@ class _Lane:
     hurry: asyncio.Event = field(default_factory=asyncio.Event)
     task: asyncio.Task[None] | None = None
 
-    def add(self, event: Event) -> None:
-        if len(self.waiting) == MAX_WAITING:
+    def add(self, event: Event) -> int:
+        """How many older ones had to go for *event*."""
+        lost = int(len(self.waiting) == MAX_WAITING)
+        if lost:
             self.waiting.popleft()
-            self.dropped += 1
+            self.dropped += lost
         self.waiting.append(event)
+        return lost
 
     def take(self, gateway: str) -> Call:
         """Everything that waits, as one call."""
@@ -96,7 +99,8 @@ class _Lane:
 class Dispatcher:
     """Tells the hooks of the last `configure`; what it is told before the first waits for that.
 
-    *tell* makes an event of a call that was given up.
+    *tell* makes an event of a call that was given up; in *dropped* events are counted by hook for which there was no
+    room.
     """
 
     def __init__(
@@ -104,11 +108,13 @@ class Dispatcher:
         *,
         gateway: str,
         tell: Tell,
+        dropped: MutableMapping[str, int],
         send: Send = send,
         chance: Callable[[], float] = random.random,
     ) -> None:
         self._gateway = gateway
         self._send = send
+        self._dropped = dropped
         self._chance = chance
         self._complaints = Complaints(tell)
         self._hooks: dict[str, Hook] = {}
@@ -145,7 +151,8 @@ class Dispatcher:
             service, name = self._subject(event)
             for hook in self._hooks.values():
                 if hook.wants(event.name, event.level, name):
-                    self._lane(hook.name, service, name).add(event)
+                    lost = self._lane(hook.name, service, name).add(event)
+                    self._dropped[hook.name] = self._dropped.get(hook.name, 0) + lost
 
     def _subject(self, event: Event) -> tuple[str | None, str | None]:
         """The service that *event* is about, and its name."""

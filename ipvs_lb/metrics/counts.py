@@ -15,12 +15,13 @@ _DIRECTION = {"server.up": UP, "server.down": DOWN}
 
 
 class Counts:
-    """Sums of what it was `told`. Events that stand for several count as many."""
+    """Sums of what it was `told`. Events that stand for several count as many; `hook_drops` others add to."""
 
     def __init__(self) -> None:
         self.events: Counter[tuple[str, Level]] = Counter()
         self.transitions: Counter[tuple[str, str]] = Counter()
         self.hook_failures: Counter[str] = Counter()
+        self.hook_drops: Counter[str] = Counter()
         self.plans = Tally(SIZES)
         self.loaded: float | None = None
 
@@ -45,8 +46,9 @@ class Counts:
         """Forget what belongs to services or hooks that are gone: their number has no bound over the years."""
         for gone in [each for each in self.transitions if each[0] not in services]:
             del self.transitions[gone]
-        for hook in self.hook_failures.keys() - hooks:
-            del self.hook_failures[hook]
+        for counted in (self.hook_failures, self.hook_drops):
+            for hook in counted.keys() - hooks:
+                del counted[hook]
 
 
 def _number(fact: Fact) -> float:

@@ -176,11 +176,17 @@ OVERRIDES = _family(
 EVENTS = _family(
     "ipvs_lb_events_total",
     _COUNTER,
-    "Events since the start; docs/how-to/hooks.md says what each means.",
+    "Events since the start; docs/reference/events.md says what each means.",
     ("event", "level"),
 )
 HOOK_FAILURES = _family(
     "ipvs_lb_hook_calls_failed_total", _COUNTER, "Calls of a hook that were given up.", ("hook",)
+)
+HOOK_DROPS = _family(
+    "ipvs_lb_hook_events_dropped_total",
+    _COUNTER,
+    "Events for which there was no room while a hook was told of earlier ones.",
+    ("hook",),
 )
 API_REQUESTS = _family(
     "ipvs_lb_api_requests_total",
@@ -300,6 +306,7 @@ FAMILIES: tuple[Family, ...] = (
     OVERRIDES,
     EVENTS,
     HOOK_FAILURES,
+    HOOK_DROPS,
     API_REQUESTS,
     API_REFUSED,
     VIP_UP,

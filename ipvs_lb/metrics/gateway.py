@@ -129,6 +129,12 @@ def events(reading: Reading) -> Iterator[str]:
         yield f.EVENTS.line(number, name, str(level))
 
 
+def hook_drops(reading: Reading) -> Iterator[str]:
+    """Events that were too many, of every hook there is."""
+    for hook in reading.snapshot.config.hooks:
+        yield f.HOOK_DROPS.line(reading.counts.hook_drops[hook.name], hook.name)
+
+
 def hook_failures(reading: Reading) -> Iterator[str]:
     """Calls that did not get through, of every hook there is."""
     for hook in reading.snapshot.config.hooks:

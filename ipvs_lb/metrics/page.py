@@ -77,6 +77,7 @@ _OF: tuple[tuple[Family, Lines], ...] = (
     (f.OVERRIDES, gateway.overrides),
     (f.EVENTS, gateway.events),
     (f.HOOK_FAILURES, gateway.hook_failures),
+    (f.HOOK_DROPS, gateway.hook_drops),
     (f.API_REQUESTS, gateway.api_requests),
     (f.API_REFUSED, gateway.api_refused),
     (f.VIP_UP, gateway.vip_up),

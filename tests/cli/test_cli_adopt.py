@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from ipvs_lb import loads
@@ -36,6 +38,14 @@ def test_what_is_adopted_is_ours_and_the_kernel_is_not_touched(foreign: Box) -> 
     assert foreign.kernel.executed == []
     assert foreign.store.owned().services == foreign.kernel.table.services.keys()
     assert foreign.run("plan", "-c", "live.yaml").exit_code == 0
+
+
+def test_what_was_written_and_done_is_json_for_programs(foreign: Box) -> None:
+    result = foreign.run("adopt", "-o", "live.yaml", "--output", "json")
+    told = json.loads(result.stdout)
+    assert (told["schema"], told["written"]) == ("ipvs_lb/apply/1", "live.yaml")
+    assert told["generation"]["generation"] == 1
+    assert told["plan"]["steps"] == []
 
 
 def test_the_configuration_suggests_a_check_that_goes_with_each_service(foreign: Box) -> None:

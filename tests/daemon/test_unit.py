@@ -8,10 +8,9 @@ import subprocess
 import sys
 from pathlib import Path
 
-import click
 import pytest
 
-from ipvs_lb.cli.program import program
+from tests.commands import parse
 
 UNIT = Path(__file__, "../../../config/ipvs-lb.service").resolve()
 PROGRAM = "/usr/local/bin/ipvs-lb"
@@ -39,10 +38,7 @@ def test_systemd_has_nothing_to_say_against_the_unit(tmp_path: Path) -> None:
 def test_the_units_commands_exist_with_their_options(name: str) -> None:
     command, *words = shlex.split(setting(name))
     assert command == PROGRAM
-    context = click.Context(program)
-    _, found, words = program.resolve_command(context, words)
-    assert found is not None
-    found.make_parser(click.Context(found, parent=context)).parse_args(words)
+    parse(words)
 
 
 def test_the_unit_gives_no_more_capabilities_than_the_network_needs() -> None:

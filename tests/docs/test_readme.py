@@ -8,12 +8,11 @@ import shlex
 import subprocess
 from pathlib import Path
 
-import click
 import pytest
 
 from ipvs_lb import load, loads
-from ipvs_lb.cli.program import program
 from ipvs_lb.errors import ConfigError
+from tests.commands import parse
 from tests.docs.readme import (
     DEMO,
     EXEMPT,
@@ -133,15 +132,7 @@ EXAMPLES = [
 
 @pytest.mark.parametrize("line", COMMANDS)
 def test_the_commands_of_the_pages_exist_with_their_options(line):
-    words = shlex.split(line.partition("||")[0])[1:]
-    command: click.Command = program
-    help_names = program.context_settings["help_option_names"]  # which commands keep
-    context = click.Context(command, help_option_names=help_names)
-    while isinstance(command, click.Group):
-        _, found, words = command.resolve_command(context, words)
-        assert found is not None
-        command, context = found, click.Context(found, parent=context)
-    command.make_parser(context).parse_args(words)
+    parse(shlex.split(line.partition("||")[0])[1:])
 
 
 @pytest.mark.parametrize("text", EXAMPLES)

@@ -110,6 +110,7 @@ async def test_of_too_many_events_the_oldest_are_dropped_and_counted():
     await asyncio.sleep(2)
     assert world.receiver.numbers() == [list(range(4, MAX_WAITING + 4)), [999]]
     assert [call.dropped for call in world.receiver.got] == [3, 0]
+    assert [*world.dropped.values()] == [3]
 
 
 async def test_a_failed_attempt_is_made_again_with_the_same_content_until_it_succeeds():
@@ -201,7 +202,7 @@ async def test_a_hanging_receiver_does_not_hold_up_the_others():
 
 async def test_what_is_told_before_the_hooks_are_known_waits_for_them():
     receiver = Receiver()
-    dispatcher = Dispatcher(gateway="gw", tell=lambda *_: None, send=receiver)
+    dispatcher = Dispatcher(gateway="gw", tell=lambda *_: None, dropped={}, send=receiver)
     dispatcher.told(event(1, "daemon.started", None))
     await asyncio.sleep(5)
     dispatcher.configure([hook()], lambda _: None)

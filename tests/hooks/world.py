@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Mapping
 
 from ipvs_lb.events import Event, Fact, Level
@@ -72,8 +73,13 @@ class World:
     def __init__(self, *hooks: Hook, receiver: Receiver | None = None) -> None:
         self.receiver = receiver or Receiver()
         self.told: list[Mapping[str, Fact]] = []
+        self.dropped: Counter[str] = Counter()
         self.dispatcher = Dispatcher(
-            gateway="gw", tell=self._tell, send=self.receiver, chance=lambda: 0.0
+            gateway="gw",
+            tell=self._tell,
+            dropped=self.dropped,
+            send=self.receiver,
+            chance=lambda: 0.0,
         )
         self.configure(*hooks)
 
