@@ -15,6 +15,7 @@ from ipvs_lb.model.settings import Forwarding, TunnelType
 Found = Iterator[tuple[str, str]]
 _SCHEDULERS_SINCE = {"mh": (4, 18), "twos": (6, 6)}
 _TUNNELS_SINCE = {TunnelType.GUE: (5, 2), TunnelType.GRE: (5, 3)}
+_CHECKSUM_SINCE = (5, 3)
 _FTP = 21
 _REDIRECTS = "net.ipv4.conf.{}.send_redirects"
 
@@ -63,6 +64,7 @@ def _ftp(facts: Facts) -> Found:
 
 
 def _too_old(facts: Facts) -> Found:
+    """Schedulers, tunnels and gue's checksums (29930e314da3, "ipvs: add checksum support for gue encapsulation")."""
     kernel = facts.host.kernel
     if kernel is None:
         return
@@ -74,6 +76,11 @@ def _too_old(facts: Facts) -> Found:
         f"{server.tunnel.type} tunnel of {one.name}": _TUNNELS_SINCE[server.tunnel.type]
         for one, server in declared.members(facts, Forwarding.TUNNEL)
         if server.tunnel is not None and server.tunnel.type in _TUNNELS_SINCE
+    }
+    wanted |= {
+        f"tunnel checksum {server.tunnel.checksum} of {one.name}": _CHECKSUM_SINCE
+        for one, server in declared.members(facts, Forwarding.TUNNEL)
+        if server.tunnel is not None and server.tunnel.checksum
     }
     for what, since in wanted.items():
         if kernel < since:

@@ -94,6 +94,9 @@ def state(**settings):
 
 DR, TUNNEL = config(server="forwarding: dr"), config(server="forwarding: tunnel")
 GUE = config(server="forwarding: tunnel\n        tunnel: {type: gue, port: 6080}")
+SUMMED = config(
+    server="forwarding: tunnel\n        tunnel: {type: gue, port: 6080, checksum: csum}"
+)
 CHECKED = config(server="health_checks: [{type: tcp}]")
 PERSISTENT = config(service="persistence: 60s")
 NEAR = config(vip="10.0.0.16", service="source_nat: off")
@@ -119,6 +122,7 @@ CASES = [
         "modprobe ip_vs_pe_sip",
     ),
     ("kernel.too_old", fine(GUE, host=OLD), "a kernel of 5.2"),
+    ("kernel.too_old", fine(SUMMED, host=replace(HOST, kernel=(5, 2))), "a kernel of 5.3"),
     (
         "kernel.too_old",
         fine(
