@@ -91,6 +91,8 @@ class Servers:
             trips=1 if _is_one_trip(method) else 2,
             says=lambda condition: _says(method, condition),
         )
+        if outcome.error is ErrorClass.TIMEOUT and _takes_silence(method):
+            return Result(timings=Timings(total=outcome.took))
         return Result(
             error=outcome.error,
             detail=outcome.detail,
@@ -157,6 +159,11 @@ SILENT = Outcome(0.0, ErrorClass.TIMEOUT)
 
 def _only_connects(method: Method) -> bool:
     return isinstance(method, TcpCheck) and method.send is None and method.expect is None
+
+
+def _takes_silence(method: Method) -> bool:
+    """Whether no answer is as good as any: many UDP services answer nobody they do not know."""
+    return isinstance(method, UdpCheck) and method.expect is None
 
 
 def _is_one_trip(method: Method) -> bool:

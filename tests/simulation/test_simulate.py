@@ -93,6 +93,19 @@ def test_a_check_that_only_connects_does_not_see_that_an_application_hangs_but_c
     assert "20 x no answer within 1 s" in failed["detail"]
 
 
+@pytest.mark.parametrize(
+    ("expect", "stays"),
+    [("", True), (", expect: answer", False)],
+    ids=["whatever comes", "an answer"],
+)
+def test_a_udp_check_takes_silence_for_well_unless_it_expects_an_answer(play, expect, stays):
+    udp = f"{{type: udp, payload: ask{expect}, interval: 1s, timeout: 500ms, fall: 2}}"
+    place = "in for 5s" if stays else "out within 5s"
+    text = config(check=udp, more="protocol: udp")
+    play(text, BOTH, f"then: [hang web-1, expect web-1 {place}]")
+    play(text, BOTH, "then: [stop web-1, expect web-1 out within 5s]")
+
+
 def test_part_of_the_packets_lost_is_part_of_the_requests_unanswered(play):
     ping = "{type: ping, interval: 1s, timeout: 500ms, fall: 9}"
     played = play(
