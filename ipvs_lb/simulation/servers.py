@@ -121,7 +121,7 @@ class Servers:
             return silence
         took = 0.0
         for _ in range(trips):
-            arrival = self._arrival(state, timeout)
+            arrival = self._arrival(state, socket, timeout)
             if arrival is None:
                 return silence
             took += arrival + state.delay + TRIP
@@ -145,9 +145,13 @@ class Servers:
         there = [one for one in machine.services if one.protocol == protocol] if machine else []
         return wanted if not there or wanted in there else there[0]
 
-    def _arrival(self, state: _State, timeout: float) -> float | None:
-        """The seconds until one of the tries of a packet arrives; None: none does in time."""
-        for sent in (0.0, *(one for one in _RESENT if one < timeout)):
+    def _arrival(self, state: _State, socket: Socket | None, timeout: float) -> float | None:
+        """The seconds until one of the tries of a packet arrives; None: none does in time.
+
+        Nobody sends a datagram or a ping again.
+        """
+        resent = () if socket is None or socket.protocol == "udp" else _RESENT
+        for sent in (0.0, *(one for one in resent if one < timeout)):
             if self._chance.random() >= state.loss:
                 return sent
         return None

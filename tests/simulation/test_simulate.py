@@ -106,6 +106,15 @@ def test_a_udp_check_takes_silence_for_well_unless_it_expects_an_answer(play, ex
     play(text, BOTH, "then: [stop web-1, expect web-1 out within 5s]")
 
 
+def test_a_datagram_that_is_lost_is_not_sent_again(play):
+    """With a TCP check, which is, the server stays."""
+    timing = "interval: 10s, timeout: 9s, rise: 1, fall: 1"
+    lost = "then: [drop packets to web-1 50%, expect web-1 {} 60s]"
+    udp = config(check=f"{{type: udp, payload: a, expect: b, {timing}}}", more="protocol: udp")
+    play(udp, BOTH, lost.format("out within"))
+    play(config(check=f"{{type: tcp, {timing}}}"), BOTH, lost.format("in for"))
+
+
 def test_part_of_the_packets_lost_is_part_of_the_requests_unanswered(play):
     ping = "{type: ping, interval: 1s, timeout: 500ms, fall: 9}"
     played = play(
