@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 import subprocess
 
 import pytest
@@ -44,6 +45,30 @@ def test_the_site_builds_without_a_broken_link_and_fetches_nothing_from_elsewher
     assert len(built) > len(PAGES)
     foreign = {link for page in built for link in _FETCHED.findall(page.read_text("utf-8"))}
     assert foreign == set()
+
+
+@pytest.mark.timeout(180)
+@pytest.mark.parametrize("link", ["nowhere.md", "how-to/lab.md#nowhere"], ids=["page", "anchor"])
+def test_a_link_that_leads_nowhere_fails_the_build_and_is_named(tmp_path, link):
+    """In a copy of what the site is made from, with this environment."""
+    for folder in ("scripts", "config", "docs"):
+        shutil.copytree(ROOT / folder, tmp_path / folder)
+    for path in (*ROOT.glob("*.*"), ROOT / "LICENSE"):
+        if path.is_file():
+            shutil.copy(path, tmp_path)
+    (tmp_path / ".venv").symlink_to(ROOT / ".venv")
+    page = tmp_path / "docs" / "tutorial.md"
+    page.write_text(f"{page.read_text('utf-8')}\n[Somewhere]({link})\n", "utf-8")
+    done = subprocess.run(
+        [tmp_path / "scripts" / "docs"],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=170,
+        check=False,
+    )
+    assert done.returncode != 0
+    assert f"'{link}'" in done.stderr
 
 
 EXAMPLES = [
