@@ -19,6 +19,6 @@ def parse(words: Sequence[str]) -> dict[str, object]:
     while isinstance(command, click.Group):
         name, found, left = command.resolve_command(context, left)
         assert found is not None, name
-        command, context = found, click.Context(found, parent=context)
+        command, context = found, click.Context(found, parent=context, **found.context_settings)
     options, _, _ = command.make_parser(context).parse_args(left)
     return options

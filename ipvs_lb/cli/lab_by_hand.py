@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 F = TypeVar("F", bound=Callable[..., object])
 
 STATUS_SCHEMA = "ipvs_lb/lab-status/1"
+DO_SCHEMA = "ipvs_lb/lab-do/1"
 FAILED = 1
 """Exit code when an expectation does not hold."""
 
@@ -250,7 +251,7 @@ def do(*, name: str, sentences: tuple[str, ...], output_format: Format) -> None:
     if output_format is Format.JSON:
         echo_json(
             {
-                "schema": "ipvs_lb/lab-do/1",
+                "schema": DO_SCHEMA,
                 "passed": not failed,
                 "happened": [dict(one) for one in told],
             }

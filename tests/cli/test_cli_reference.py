@@ -16,6 +16,7 @@ from ipvs_lb.cli import (
     change,
     doctor,
     importing,
+    lab_by_hand,
     origins,
     plan_json,
     program,
@@ -91,6 +92,8 @@ def test_the_json_page_describes_every_schema_and_member() -> None:
         importing.IMPORT_SCHEMA,
         doctor.DOCTOR_SCHEMA,
         LAB_TEST_SCHEMA,
+        lab_by_hand.STATUS_SCHEMA,
+        lab_by_hand.DO_SCHEMA,
     }
     written = {
         name for path in GOLDEN.glob("*.json") for name in words(json.loads(path.read_text()))
