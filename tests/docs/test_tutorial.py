@@ -28,6 +28,7 @@ def test_the_tutorial_goes_as_it_says(tmp_path):
     (tmp_path / "lb.yaml").write_text(config)
     (tmp_path / "failover.yaml").write_text(scenario)
     path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    environment = {**os.environ, "PATH": path, "IPVS_LB_LAB": f"tutorial-{os.getpid()}"}
     said, answers = "", []
     try:
         for block in blocks(PAGE):
@@ -36,7 +37,7 @@ def test_the_tutorial_goes_as_it_says(tmp_path):
                     done = subprocess.run(
                         ["bash", "-c", line],
                         cwd=tmp_path,
-                        env={**os.environ, "PATH": path},
+                        env=environment,
                         stdin=subprocess.DEVNULL,
                         capture_output=True,
                         text=True,
@@ -55,10 +56,6 @@ def test_the_tutorial_goes_as_it_says(tmp_path):
                 shown = [masked(line) for line in block.lines]
                 assert [line for line in shown if line not in masked(said)] == []
     finally:
-        subprocess.run(
-            [f"{Path(sys.executable).parent}/ipvs-lb", "lab", "down"],
-            check=False,
-            capture_output=True,
-        )
+        subprocess.run(["ipvs-lb", "lab", "down"], env=environment, check=False)
     assert set(answers[:2]) == {"web-1", "web-2"}
     assert answers[2:] == ["web-2"]

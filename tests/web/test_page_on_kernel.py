@@ -20,7 +20,7 @@ from tests.web.browser import Browser
 
 pytestmark = pytest.mark.real_time
 PROGRAM = [sys.executable, "-m", "ipvs_lb", "lab"]
-NAME = "status-page"
+NAME = f"status-page-{os.getpid()}"
 CONFIG = """\
 version: 1
 services:
