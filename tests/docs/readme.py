@@ -6,13 +6,14 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from textwrap import dedent
 
 ROOT = Path(__file__).parents[2]
 README = ROOT / "README.md"
 HOW_TOS = ROOT / "docs" / "how-to"
 DEMO = "./scripts/demo"
 EXEMPT: Mapping[str, str] = {"./scripts/test": "it is what runs these tests"}
-_BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+_BLOCK = re.compile(r"^( *)```(\w*)\n(.*?)^\1```$", re.MULTILINE | re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,8 +29,9 @@ class Block:
 
 
 def blocks(page: Path = README) -> tuple[Block, ...]:
-    """A page's fenced blocks, in order."""
-    return tuple(Block(*found.groups()) for found in _BLOCK.finditer(page.read_text("utf-8")))
+    """A page's fenced blocks, in order, also those within lists."""
+    found = _BLOCK.finditer(page.read_text("utf-8"))
+    return tuple(Block(language, dedent(text)) for _, language, text in (f.groups() for f in found))
 
 
 def block_with(language: str, text: str = "") -> Block:

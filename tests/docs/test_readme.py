@@ -12,6 +12,7 @@ import pytest
 
 from ipvs_lb import load, loads
 from ipvs_lb.errors import ConfigError
+from ipvs_lb.scenario.reading import read_scenario
 from tests.commands import parse
 from tests.docs.readme import (
     DEMO,
@@ -137,7 +138,25 @@ def test_the_commands_of_the_pages_exist_with_their_options(line):
 
 @pytest.mark.parametrize("text", EXAMPLES)
 def test_the_configurations_of_the_how_tos_are_valid(text):
-    assert loads(text).services
+    loads(text)
+
+
+SCENARIOS = [
+    pytest.param(page, block.text, id=f"{page.stem}-{number}")
+    for page in PAGES
+    for number, block in enumerate(blocks(page))
+    if "\nsteps:\n" in block.text
+]
+
+
+@pytest.mark.parametrize(("page", "text"), SCENARIOS)
+def test_the_scenarios_of_the_pages_are_understood(page, text, tmp_path):
+    """With the configuration of the page, where it shows one."""
+    own = [block.text for block in blocks(page) if "\nservices:\n" in block.text]
+    config, scenario = tmp_path / "lb.yaml", tmp_path / "scenario.yaml"
+    config.write_text(own[0] if own else (ROOT / "config" / "example.yaml").read_text())
+    scenario.write_text(text)
+    assert read_scenario(scenario, config).steps
 
 
 def prose(page: Path) -> str:
