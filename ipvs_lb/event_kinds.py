@@ -157,6 +157,16 @@ KINDS: Final = (
         {"sysctl": "what it should be, `name=value`", "reason": "what for"},
     ),
     EventKind(
+        "client.refused",
+        (_W,),
+        "Somebody asked the API on TCP without the right token; told at once, then at most every minute.",
+        {
+            "listener": "the API's listener",
+            "address": "the address of the last one",
+            "times": "how many requests since it was last told",
+        },
+    ),
+    EventKind(
         "clients.forgotten",
         (_I,),
         "Connections that were tracked before their service was there were forgotten.",

@@ -8,6 +8,7 @@ import pytest
 
 from ipvs_lb.event_kinds import KINDS, EventKind, page
 from ipvs_lb.events import Event, Level
+from ipvs_lb.model.event import EVENTS
 
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "reference" / "events.md"
@@ -35,11 +36,15 @@ def texts(node):
 
 
 def test_every_event_that_the_code_tells_is_in_the_catalogue_and_no_other():
-    folders = ("engine", "daemon", "hooks", "octavia")
+    folders = ("api", "engine", "daemon", "hooks", "octavia")
     files = [path for folder in folders for path in (ROOT / "ipvs_lb" / folder).rglob("*.py")]
     told = {name for path in files for name in told_in(path.read_text())}
     assert told >= NAMES
     assert {name for name in told - NAMES if name.islower() and " " not in name} == set()
+
+
+def test_the_catalogue_has_every_name_that_a_configuration_knows_and_no_other():
+    assert set(EVENTS) == NAMES
 
 
 def test_the_page_is_as_the_catalogue_is():
