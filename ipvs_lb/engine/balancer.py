@@ -53,7 +53,9 @@ class Balancer:
         self._parts = parts
         self._mirror = Mirror(parts.kernel, parts.reader or parts.kernel, parts.threads)
         self._detours = Detours(parts.prober, self._mirror)
-        self._monitors = Monitors(self._detours, self._heard, clock=parts.clock)
+        self._monitors = Monitors(
+            self._detours, self._heard, clock=parts.clock, random=parts.random
+        )
         self._notebook = Notebook(parts.records, parts.threads)
         self._court = Court(lay_out(Config()), self._monitors.health)
         self._ring = Ring()

@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from concurrent.futures import Executor
 from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass
+from random import random as uniform
 
 from ipvs_lb.engine.groups import Group
 from ipvs_lb.model.config import Config
@@ -22,7 +23,7 @@ class Parts:
 
     `clock`: Unix seconds that never go back. `reader` is another connection to the kernel, so that reading the whole
     table keeps no change waiting; None: there is one for both. `during_reload` is entered for every reload, whoever
-    asked for it. `groups` gives what is declared beside the files, which it is told whenever they were read;
+    asked for it. `random` (0 to 1) spreads the checks. `groups` gives what is declared beside the files, which it is told whenever they were read;
     None: what was declared so far.
     """
 
@@ -37,4 +38,5 @@ class Parts:
     threads: Executor
     during_reload: Callable[[], AbstractAsyncContextManager[object]] = nullcontext
     reader: Kernel | None = None
+    random: Callable[[], float] = uniform
     groups: Callable[[Config], Awaitable[Mapping[str, Group] | None]] = _no_other_groups

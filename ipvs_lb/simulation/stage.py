@@ -61,7 +61,8 @@ class SimulatedStage:
         self._tell = tell
         plan = layout(list(scenario.configs.values()))
         self.names = {machine.address: machine.name for machine in plan.machines}
-        self._servers = Servers(plan.machines, Random(_SEED))  # noqa: S311  # packets are lost, no secrets made
+        self._chance = Random(_SEED)  # noqa: S311  # packets are lost, no secrets made
+        self._servers = Servers(plan.machines, self._chance)
         self._loop = VirtualTimeLoop()
         self._kernel = MemoryKernel()
         own = [
@@ -198,6 +199,7 @@ class SimulatedStage:
                 prober=SimulatedProber(self._servers),
                 clock=lambda: START + self._loop.time(),
                 threads=Inline(),
+                random=self._chance.random,
             )
         )
         balancer.subscribe(self._heard)
