@@ -154,7 +154,7 @@ RULES = (
         error(
             "forwarding.off",
             "Answers of masq servers do not reach clients: connections time out.",
-            "docs/how-to/gateway.md",
+            "docs/how-to/gateway.md#try-it",
         ),
         _forwarding,
     ),
@@ -162,7 +162,7 @@ RULES = (
         warning(
             "sysctl.missing",
             "What it is said to be for does not work.",
-            "docs/how-to/gateway.md",
+            "docs/how-to/gateway.md#try-it",
         ),
         _sysctls,
     ),

@@ -218,7 +218,7 @@ RULES = (
         error(
             "dr.answers_arp",
             "Clients that hear the server first bypass the gateway: no balancing, no failover.",
-            "docs/how-to/direct-routing.md",
+            "docs/how-to/direct-routing.md#on-every-server",
         ),
         _dr_answers,
     ),
@@ -226,7 +226,7 @@ RULES = (
         error(
             "dr.routed",
             "Packets never arrive: dr changes the hardware address alone, so servers must be on the gateway's link.",
-            "docs/how-to/direct-routing.md",
+            "docs/how-to/direct-routing.md#on-the-gateway",
         ),
         _dr_routed,
     ),
@@ -237,7 +237,7 @@ RULES = (
         warning(
             "masq.clients_beside_servers",
             "Clients in that subnet get answers past the gateway, which they drop: they hang.",
-            "docs/how-to/gateway.md",
+            "docs/how-to/gateway.md#try-it",
         ),
         _clients_beside,
     ),
@@ -272,7 +272,7 @@ RULES = (
         note(
             "gateway.own_requests",
             "Requests from the gateway itself to these VIPs are not answered; those of clients are.",
-            "docs/how-to/direct-routing.md",
+            "docs/how-to/direct-routing.md#what-to-expect",
         ),
         _own_requests,
     ),

@@ -13,7 +13,8 @@ _HEAD = """\
 
 Made from the rules; `UPDATE_GOLDEN=1 pytest tests/unit/test_doctor.py` writes it anew. Codes stay what they are.
 Every finding also says what there is on this gateway, and how it is mended. For each of them a test makes the fault on a
-real kernel, does what is named, and looks again.
+real kernel, types the command that is named (where that only shows the cause, or is for another machine, it does what
+that leads to) and looks again.
 """
 _MEANING = {
     Severity.ERROR: "Clients are not served as declared.",

@@ -137,17 +137,24 @@ RULES = (
         _damaged,
     ),
     Rule(
-        error("config.refused", "The old configuration stays in force.", "docs/how-to/daemon.md"),
+        error(
+            "config.refused",
+            "The old configuration stays in force.",
+            "docs/how-to/daemon.md#change-the-configuration",
+        ),
         _refused,
     ),
     Rule(
-        warning("daemon.absent", "Servers that fail stay in.", "docs/how-to/daemon.md"), _no_daemon
+        warning(
+            "daemon.absent", "Servers that fail stay in.", "docs/how-to/daemon.md#install-the-unit"
+        ),
+        _no_daemon,
     ),
     Rule(
         warning(
             "manager.other",
             "Two programs change one table; each takes the other's changes for faults.",
-            "docs/how-to/from-ipvsadm.md",
+            "docs/how-to/from-ipvsadm.md#take-it-over",
         ),
         _managers,
     ),
@@ -187,6 +194,9 @@ RULES = (
         note("estimation.costly", "Estimating rates takes processor time that packets wait for."),
         _estimation,
     ),
-    Rule(note("service.foreign", "They are left alone.", "docs/how-to/from-ipvsadm.md"), _foreign),
+    Rule(
+        note("service.foreign", "They are left alone.", "docs/how-to/from-ipvsadm.md#take-it-over"),
+        _foreign,
+    ),
     Rule(note("not_seen", "What was not looked at may be wrong."), _not_seen),
 )
