@@ -234,7 +234,7 @@ RULES = (
     Rule(error("service.no_server", "Connections to the service are refused or time out."), _empty),
     Rule(error("service.not_in_kernel", "Clients of the service are not served."), _not_in_force),
     Rule(
-        warning(
+        note(
             "masq.clients_beside_servers",
             "Clients in that subnet get answers past the gateway, which they drop: they hang.",
             "docs/how-to/gateway.md#try-it",
