@@ -7,12 +7,12 @@ import hashlib
 import hmac
 import pwd
 import socket
-import struct
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 
-_UCRED = struct.Struct("3i")  # struct ucred of <linux/socket.h>: pid, uid, gid
+from ipvs_lb.unix_peer import unix_peer
+
 _LONGEST = 64  # characters of a name in a certificate that are shown; X.520 allows no more
 
 
@@ -29,9 +29,8 @@ def peer_of(transport: asyncio.BaseTransport) -> Peer:
     """The other end of *transport*, as the kernel and TLS know it."""
     connection = transport.get_extra_info("socket")
     if connection is not None and connection.family == socket.AF_UNIX:
-        credentials = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _UCRED.size)
-        _, uid, _ = _UCRED.unpack(credentials)
-        return Peer(uid=uid)
+        _, user = unix_peer(connection)
+        return Peer(uid=user)
     where = transport.get_extra_info("peername")
     address = str(where[0]) if where else ""
     return Peer(address=address, certificate=_common_name(transport.get_extra_info("peercert")))

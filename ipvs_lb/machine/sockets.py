@@ -10,13 +10,13 @@ from pathlib import Path
 
 from ipvs_lb.doctor import Listener
 from ipvs_lb.model.identity import IPAddress, IPProtocol, Port
+from ipvs_lb.unix_peer import unix_peer
 
 PROC_NET = Path("/proc/thread-self/net")
 _WAITING = {"0A": IPProtocol.TCP, "07": IPProtocol.UDP}  # TCP_LISTEN; a UDP socket without a peer
 _FILES = ("tcp", "tcp6", "udp", "udp6")
 _WORD = 8  # hex digits
 _IPV4_LENGTH = 4
-_UCRED = struct.Struct("=iII")  # linux/socket.h: process, user, group
 _PATIENCE = 2.0  # seconds
 
 
@@ -26,15 +26,14 @@ def listeners(folder: Path = PROC_NET) -> tuple[Listener, ...]:
 
 
 def process_behind(path: Path) -> int | None:
-    """The process that listens on the unix socket *path* (SO_PEERCRED, unix(7)); None where nobody does."""
+    """The process that listens on the unix socket *path* ; None where nobody does."""
     with socket.socket(socket.AF_UNIX) as connection:
         connection.settimeout(_PATIENCE)
         try:
             connection.connect(str(path))
         except OSError:
             return None
-        said = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _UCRED.size)
-    process: int = _UCRED.unpack(said)[0]
+        process, _ = unix_peer(connection)
     return process or None
 
 

@@ -22,6 +22,7 @@ from ipvs_lb.standing import names
 from ipvs_lb.standing.frames import CHUNK, Frame, Kind, told
 from ipvs_lb.standing.links import Channel, Link
 from ipvs_lb.standing.settings import error_of
+from ipvs_lb.unix_peer import unix_peer
 
 _CHANNEL = 1
 _LOOK = 0.5  # how often, in seconds, the size of the terminal is looked at
@@ -32,7 +33,7 @@ def status(name: str) -> dict[str, Any]:
     """How a lab is. Raises LabError when it is not up."""
     with _asked(name, {"what": "status"}) as (link, connection):
         answer = _end(link, lambda _: None)
-        process, _ = names.peer(connection)
+        process, _ = unix_peer(connection)
     return {**answer["lab"], "process": process}
 
 
@@ -47,7 +48,7 @@ def end(name: str) -> bool:
     """End a lab, and return when nothing of it is there any more; whether there was one. Raises LabError."""
     try:
         with _asked(name, {"what": "end"}) as (link, connection):
-            process, _ = names.peer(connection)
+            process, _ = unix_peer(connection)
             with contextlib.suppress(LabError):
                 _end(link, lambda _: None)
     except LabError:

@@ -6,15 +6,13 @@ in both cases nothing of the lab outlives it.
 
 from __future__ import annotations
 
-import contextlib
 import os
-import signal
 import socket
 import sys
-import threading
 import tty
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
 
 from ipvs_lb.errors import LBError
@@ -22,6 +20,7 @@ from ipvs_lb.lab import host
 from ipvs_lb.scenario.by_hand import LabByHand, played_by_hand
 from ipvs_lb.standing import names
 from ipvs_lb.standing.frames import Kind, told
+from ipvs_lb.standing.holding import end_when_told, watch
 from ipvs_lb.standing.links import GuestEnd, Link
 from ipvs_lb.standing.serving import Desk
 from ipvs_lb.standing.settings import Settings, failed, ready, told_error
@@ -30,22 +29,16 @@ from ipvs_lb.standing.settings import Settings, failed, ready, told_error
 def main() -> int:
     """Hold the lab until its end is asked for; 1 when it could not be built."""
     settings = Settings.from_json(sys.argv[1])
-    signal.signal(signal.SIGTERM, _end)
+    end_when_told()
     if settings.line is None:
         return _hold_here(settings)
     return _hold_in_guest(settings, settings.line)
 
 
-def _end(_number: int, _frame: object) -> None:
-    raise SystemExit(0)
-
-
 def _hold_here(settings: Settings) -> int:
     try:
         with names.listen(settings.name) as listening, _built(settings) as desk:
-            threading.Thread(target=_accept, args=(listening, desk), daemon=True).start()
-            if settings.is_leashed:
-                threading.Thread(target=_watch_leash, args=(desk,), daemon=True).start()
+            watch(listening, partial(_serve, desk), desk.ended, is_leashed=settings.is_leashed)
             ready()
             desk.ended.wait()
     except LBError as error:
@@ -54,23 +47,7 @@ def _hold_here(settings: Settings) -> int:
     return 0
 
 
-def _watch_leash(desk: Desk) -> None:
-    while os.read(0, 64):
-        pass
-    desk.ended.set()
-
-
-def _accept(listening: socket.socket, desk: Desk) -> None:
-    while True:
-        with contextlib.suppress(OSError):
-            connection, _ = listening.accept()
-            if names.peer(connection)[1] in {0, os.geteuid()}:
-                threading.Thread(target=_serve, args=(connection, desk), daemon=True).start()
-            else:
-                connection.close()
-
-
-def _serve(connection: socket.socket, desk: Desk) -> None:
+def _serve(desk: Desk, connection: socket.socket) -> None:
     with connection:
         desk.serve(Link(connection.fileno()))
 

@@ -5,18 +5,17 @@ from __future__ import annotations
 import os
 import re
 import socket
-import struct
 from collections.abc import Iterator
 from pathlib import Path
 
 from ipvs_lb.errors import LabError, UsageError
+from ipvs_lb.unix_peer import unix_peer
 
 DEFAULT = "default"
 _ADDRESS = "\0ipvs-lb-lab/{user}/{name}"
 _LISTED = re.compile(r"@ipvs-lb-lab/(\d+)/([\w.-]+)$")
 _NAME = re.compile(r"[A-Za-z0-9][\w.-]{0,39}")
 _LISTENING = "00010000"  # __SO_ACCEPTCON, include/linux/net.h
-_CREDENTIALS = struct.Struct("3i")
 
 
 def checked(name: str) -> str:
@@ -67,17 +66,10 @@ def connect(name: str) -> socket.socket:
     except OSError:
         connection.close()
         raise _not_up(name) from None
-    if peer(connection)[1] != os.geteuid():
+    if unix_peer(connection)[1] != os.geteuid():
         connection.close()
         raise LabError(f"what answers as the lab {name} is another user's")
     return connection
-
-
-def peer(connection: socket.socket) -> tuple[int, int]:
-    """The process and the user on the other side (unix(7), SO_PEERCRED)."""
-    raw = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
-    process, user, _ = _CREDENTIALS.unpack(raw)
-    return process, user
 
 
 def _not_up(name: str) -> LabError:

@@ -7,8 +7,6 @@ The guest ends with this process, however that ends.
 from __future__ import annotations
 
 import contextlib
-import os
-import signal
 import socket
 import sys
 import threading
@@ -20,6 +18,7 @@ from ipvs_lb.lab.guest import Kind as Kernel
 from ipvs_lb.lab.guest import Standing, standing
 from ipvs_lb.standing import names
 from ipvs_lb.standing.frames import Frame, Kind, told
+from ipvs_lb.standing.holding import end_when_told, watch
 from ipvs_lb.standing.links import HostEnd, Link
 from ipvs_lb.standing.settings import Settings, error_of, failed, ready
 
@@ -27,7 +26,7 @@ from ipvs_lb.standing.settings import Settings, error_of, failed, ready
 def main() -> int:
     """Hold the guest until its end is asked for; 1 when there is no lab in it."""
     settings = Settings.from_json(sys.argv[1])
-    signal.signal(signal.SIGTERM, _end)
+    end_when_told()
     try:
         with names.listen(settings.name) as listening:
             _hold(settings, listening)
@@ -35,10 +34,6 @@ def main() -> int:
         failed(error)
         return 1
     return 0
-
-
-def _end(_number: int, _frame: object) -> None:
-    raise SystemExit(0)
 
 
 def _hold(settings: Settings, listening: socket.socket) -> None:
@@ -59,9 +54,7 @@ def _hold(settings: Settings, listening: socket.socket) -> None:
         relay = Relay(HostEnd(own.fileno()))
         threading.Thread(target=relay.hear, daemon=True).start()
         _await_lab(relay, guest)
-        threading.Thread(target=_accept, args=(listening, relay), daemon=True).start()
-        if settings.is_leashed:
-            threading.Thread(target=_watch_leash, args=(relay,), daemon=True).start()
+        watch(listening, relay.serve, relay.ended, is_leashed=settings.is_leashed)
         ready()
         while not relay.ended.wait(1.0) and guest.is_running():
             pass
@@ -74,22 +67,6 @@ def _await_lab(relay: Relay, guest: Standing) -> None:
     error = relay.beginning.get("error")
     if error is not None:
         raise error_of(error)
-
-
-def _watch_leash(relay: Relay) -> None:
-    while os.read(0, 64):
-        pass
-    relay.ended.set()
-
-
-def _accept(listening: socket.socket, relay: Relay) -> None:
-    while True:
-        with contextlib.suppress(OSError):
-            connection, _ = listening.accept()
-            if names.peer(connection)[1] in {0, os.geteuid()}:
-                threading.Thread(target=relay.serve, args=(connection,), daemon=True).start()
-            else:
-                connection.close()
 
 
 class Relay:
