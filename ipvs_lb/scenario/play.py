@@ -11,16 +11,56 @@ from __future__ import annotations
 import enum
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, assert_never
 
+from ipvs_lb.lab.backends import Condition
 from ipvs_lb.lab.traffic import Request
 from ipvs_lb.model.config import Config
 from ipvs_lb.model.table import Table
 from ipvs_lb.plan import plan
-from ipvs_lb.scenario.steps import Action, Expect, Scenario, Step, Watch
+from ipvs_lb.scenario.steps import (
+    Action,
+    Become,
+    Delay,
+    Expect,
+    Lose,
+    Plug,
+    Scenario,
+    Step,
+    Watch,
+    Who,
+)
 from ipvs_lb.scenario.verdicts import Names, against_demand, against_place, summary
 
 _TICK = 0.1
+
+
+class Servers(Protocol):
+    """The servers of a stage, as steps change them. What is not said of a way stays as it is."""
+
+    def become(self, who: Who, condition: Condition) -> None:
+        """The applications of *who* are in *condition* from now on."""
+
+    def plug(self, who: Who, *, is_in: bool) -> None:
+        """Its cable is in, or is not."""
+
+    def impair(self, who: Who, *, loss: float | None = None, delay: float | None = None) -> None:
+        """A share (0 to 1) of the packets to it is lost, and they take so many seconds longer."""
+
+
+def change(servers: Servers, action: Become | Plug | Lose | Delay) -> None:
+    """Do to *servers* what *action* says. Raises LBError when it cannot be done."""
+    match action:
+        case Become(who, condition):
+            servers.become(who, condition)
+        case Plug(who, is_in):
+            servers.plug(who, is_in=is_in)
+        case Lose(who, share):
+            servers.impair(who, loss=share)
+        case Delay(who, seconds):
+            servers.impair(who, delay=seconds)
+        case _:
+            assert_never(action)
 
 
 class Stage(Protocol):

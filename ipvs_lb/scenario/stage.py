@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import assert_never
 
 from ipvs_lb.errors import LabError
-from ipvs_lb.lab.backends import Backend, Backends
+from ipvs_lb.lab.backends import Backend, Backends, Condition
 from ipvs_lb.lab.daemon import LabDaemon
 from ipvs_lb.lab.hosts import Host
 from ipvs_lb.lab.network import Network
@@ -23,6 +23,7 @@ from ipvs_lb.model.table import Table
 from ipvs_lb.netlink import NetlinkKernel
 from ipvs_lb.scenario.building import LAN, Lab, build
 from ipvs_lb.scenario.layout import Layout, layout
+from ipvs_lb.scenario.play import change
 from ipvs_lb.scenario.reading import playable_text
 from ipvs_lb.scenario.steps import (
     Action,
@@ -42,6 +43,37 @@ from ipvs_lb.scenario.steps import (
 _ENDING = 20.0
 
 
+class LabServers:
+    """Implements `ipvs_lb.scenario.play.Servers` on the hosts of a lab."""
+
+    def __init__(self, plan: Layout, lab: Lab, backends: Backends) -> None:
+        self._hosts = lab.servers
+        self._listening = tuple(_listen(plan, lab, backends))
+        self._impaired: dict[IPAddress, tuple[float, float]] = {}
+
+    def conditions(self, address: IPAddress) -> frozenset[str]:
+        """How the applications of a server are."""
+        return frozenset(one.condition.value for own, _, one in self._listening if own == address)
+
+    def become(self, who: Who, condition: Condition) -> None:
+        """The applications of *who* are in *condition* from now on."""
+        for address, services, backend in self._listening:
+            if address == who.address and services & who.services:
+                backend.condition = condition
+
+    def plug(self, who: Who, *, is_in: bool) -> None:
+        """Its cable is in, or is not."""
+        host = self._hosts[who.address]
+        (host.put_back if is_in else host.pull)(LAN)
+
+    def impair(self, who: Who, *, loss: float | None = None, delay: float | None = None) -> None:
+        """Packets to it are lost, or late."""
+        lost, late = self._impaired.get(who.address, (0.0, 0.0))
+        lost, late = lost if loss is None else loss, late if delay is None else delay
+        self._hosts[who.address].impair(LAN, loss=lost, delay=late)
+        self._impaired[who.address] = lost, late
+
+
 class LabStage:
     """Implements `ipvs_lb.scenario.play.Stage`; `opened` builds and ends it."""
 
@@ -52,8 +84,7 @@ class LabStage:
         self.goals: Mapping[str, Sequence[Goal]] = plan.goals
         self.names = {machine.address: machine.name for machine in plan.machines}
         self._lab = build(stack.enter_context(Network()), plan)
-        self._listening = tuple(_listen(plan, self._lab, stack.enter_context(Backends())))
-        self._impaired: dict[IPAddress, tuple[float, float]] = {}
+        self._servers = LabServers(plan, self._lab, stack.enter_context(Backends()))
         self.daemon = LabDaemon(self._lab.gateway, folder, None)
         self._life = stack.enter_context(ExitStack())
         self._process: subprocess.Popen[bytes] | None = None
@@ -77,8 +108,8 @@ class LabStage:
 
     def conditions(self, name: str) -> frozenset[str]:
         """How the applications of the server *name* are."""
-        own = (one for address, _, one in self._listening if self.names[address] == name)
-        return frozenset(backend.condition.value for backend in own)
+        own = (address for address, called in self.names.items() if called == name)
+        return frozenset().union(*map(self._servers.conditions, own))
 
     @contextmanager
     def asked(self, services: Iterable[str]) -> Iterator[None]:
@@ -113,7 +144,7 @@ class LabStage:
         """Have something happen. Raises LBError when it cannot."""
         match action:
             case Become() | Plug() | Lose() | Delay():
-                self._do_to_server(action)
+                change(self._servers, action)
             case Daemon(life):
                 self._live(life)
             case Reload(file):
@@ -127,32 +158,6 @@ class LabStage:
                 self._lab.gateway.run(command)
             case _:
                 assert_never(action)
-
-    def _do_to_server(self, action: Become | Plug | Lose | Delay) -> None:
-        match action:
-            case Become(who, condition):
-                for backend in self._backends_of(who):
-                    backend.condition = condition
-            case Plug(who, is_in):
-                host = self._lab.servers[who.address]
-                (host.put_back if is_in else host.pull)(LAN)
-            case Lose(who, share):
-                self._impair(who, loss=share)
-            case Delay(who, seconds):
-                self._impair(who, delay=seconds)
-            case _:
-                assert_never(action)
-
-    def _backends_of(self, who: Who) -> Iterator[Backend]:
-        for address, services, backend in self._listening:
-            if address == who.address and services & who.services:
-                yield backend
-
-    def _impair(self, who: Who, *, loss: float | None = None, delay: float | None = None) -> None:
-        lost, late = self._impaired.get(who.address, (0.0, 0.0))
-        lost, late = lost if loss is None else loss, late if delay is None else delay
-        self._lab.servers[who.address].impair(LAN, loss=lost, delay=late)
-        self._impaired[who.address] = lost, late
 
     def _load(self, file: Path) -> None:
         text = playable_text(file, self._scenario.timing)

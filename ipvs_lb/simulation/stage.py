@@ -17,13 +17,12 @@ from ipvs_lb.memory.host import MemoryHost
 from ipvs_lb.memory.kernel import MemoryKernel
 from ipvs_lb.memory.store import MemoryStore
 from ipvs_lb.model.config import Config
-from ipvs_lb.model.firewall import Firewall
 from ipvs_lb.model.host import HostState, InterfaceAddress
 from ipvs_lb.model.table import Table
 from ipvs_lb.overrides import Action as Ordered
 from ipvs_lb.overrides import Override
 from ipvs_lb.scenario.layout import layout
-from ipvs_lb.scenario.play import Kind, News, Tell
+from ipvs_lb.scenario.play import Kind, News, Tell, change
 from ipvs_lb.scenario.steps import (
     Action,
     Become,
@@ -73,7 +72,6 @@ class SimulatedStage:
             HostState(
                 interfaces=frozenset({"lo", _LAN, *plan.interfaces}),
                 addresses=frozenset(own),
-                firewall=Firewall(),
             )
         )
         self._store = MemoryStore()
@@ -120,7 +118,7 @@ class SimulatedStage:
         """Have something happen. Raises LabError when it cannot."""
         match action:
             case Become() | Plug() | Lose() | Delay():
-                self._do_to_server(action)
+                change(self._servers, action)
             case Daemon(life):
                 self._live(life)
             case Reload(file):
@@ -130,19 +128,6 @@ class SimulatedStage:
                 self._order(action)
             case Run():
                 raise LabError("a program cannot be run in a simulation")
-            case _:
-                assert_never(action)
-
-    def _do_to_server(self, action: Become | Plug | Lose | Delay) -> None:
-        match action:
-            case Become(who, condition):
-                self._servers.become(who, condition)
-            case Plug(who, is_in):
-                self._servers.plug(who, is_in=is_in)
-            case Lose(who, share):
-                self._servers.impair(who, loss=share)
-            case Delay(who, seconds):
-                self._servers.impair(who, delay=seconds)
             case _:
                 assert_never(action)
 
