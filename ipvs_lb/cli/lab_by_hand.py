@@ -11,6 +11,7 @@ import click
 
 from ipvs_lb.cli.options import config_option, examples, output_option
 from ipvs_lb.cli.output import Format, echo_json
+from ipvs_lb.cli.scenarios import COLOURS, FAILED
 from ipvs_lb.errors import UsageError
 
 if TYPE_CHECKING:
@@ -20,12 +21,8 @@ F = TypeVar("F", bound=Callable[..., object])
 
 STATUS_SCHEMA = "ipvs_lb/lab-status/1"
 DO_SCHEMA = "ipvs_lb/lab-do/1"
-FAILED = 1
-"""Exit code when an expectation does not hold."""
 
 _WITH_BEGINNING = 'exec /bin/bash --rcfile <(printf %s "$1") -i'
-_WORDS = {"done": "do", "held": "ok", "failed": "FAILED"}
-_COLOURS = {"held": "green", "failed": "red"}
 
 _name_option = click.option(
     "--name",
@@ -260,10 +257,11 @@ def do(*, name: str, sentences: tuple[str, ...], output_format: Format) -> None:
 
 
 def _echo_news(news: Mapping[str, Any]) -> None:
-    took = f" (after {news['took']:.1f} s)" if news["took"] else ""
-    detail = f": {news['detail']}" if news["detail"] else ""
-    text = f"{_WORDS[news['kind']]:6} {news['text']}{took}{detail}"
-    click.secho(text, fg=_COLOURS.get(news["kind"]))
+    from ipvs_lb.scenario.play import Kind
+    from ipvs_lb.scenario.record import words
+
+    text = words(Kind(news["kind"]), news["text"], news["detail"], news["took"])
+    click.secho(text, fg=COLOURS.get(news["kind"]))
 
 
 @click.command()

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 FAILED = 1
 """Exit code of a scenario whose expectations did not all hold."""
 
-_COLOURS = {"held": "green", "failed": "red", "table": "cyan"}
+COLOURS = {"held": "green", "failed": "red", "table": "cyan"}
 
 junit_option = click.option(
     "--junit",
@@ -56,7 +56,7 @@ def _shown(scenario: Scenario, play: Play, output_format: Format) -> Record:
 def _echo(news: News) -> None:
     from ipvs_lb.scenario.record import line
 
-    click.secho(f"  {line(news)}", fg=_COLOURS.get(news.kind))
+    click.secho(f"  {line(news)}", fg=COLOURS.get(news.kind))
 
 
 def _report(records: Sequence[Record], output_format: Format, junit: Path | None) -> None:

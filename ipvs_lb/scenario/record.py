@@ -142,6 +142,11 @@ _WORDS = {
 
 def line(news: News) -> str:
     """One thing that happened, for people."""
-    took = f" (after {news.took:.1f} s)" if news.took else ""
-    detail = f": {news.detail}" if news.detail else ""
-    return f"{news.at:6.1f} s  {_WORDS[news.kind]:6} {news.text}{took}{detail}"
+    return f"{news.at:6.1f} s  {words(news.kind, news.text, news.detail, news.took)}"
+
+
+def words(kind: Kind, text: str, detail: str, took: float) -> str:
+    """The same without its time."""
+    after = f" (after {took:.1f} s)" if took else ""
+    more = f": {detail}" if detail else ""
+    return f"{_WORDS[kind]:6} {text}{after}{more}"
