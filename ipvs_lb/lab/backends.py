@@ -22,6 +22,7 @@ from types import TracebackType
 from typing import Self
 
 from ipvs_lb.errors import LabError
+from ipvs_lb.lab.clients import SOCKET_KINDS
 from ipvs_lb.lab.hosts import Host
 
 PATH = "/ipvs-lb-lab"
@@ -30,11 +31,6 @@ NAMED = b"Lab-Server: "
 _BUFFER = 65536
 _PATIENCE = 60.0
 _TLS_HANDSHAKE = b"\x16"  # ContentType of a ClientHello's record, RFC 8446, section 5.1
-_KINDS = {
-    "tcp": (socket.SOCK_STREAM, socket.IPPROTO_TCP),
-    "udp": (socket.SOCK_DGRAM, socket.IPPROTO_UDP),
-    "sctp": (socket.SOCK_STREAM, socket.IPPROTO_SCTP),
-}
 
 
 class Condition(enum.StrEnum):
@@ -241,7 +237,7 @@ class Backends:
 
 def _listen(protocol: str, address: str, port: int) -> socket.socket:
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
-    listening = socket.socket(family, *_KINDS[protocol])
+    listening = socket.socket(family, *SOCKET_KINDS[protocol])
     try:
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listening.bind((address, port))

@@ -12,11 +12,12 @@ from ipvs_lb.errors import LabError
 from ipvs_lb.lab.hosts import Host
 
 _BUFFER = 65536
-_KINDS = {
+SOCKET_KINDS = {
     "tcp": (socket.SOCK_STREAM, socket.IPPROTO_TCP),
     "udp": (socket.SOCK_DGRAM, socket.IPPROTO_UDP),
     "sctp": (socket.SOCK_STREAM, socket.IPPROTO_SCTP),
 }
+"""Type and protocol of a socket, by the name of the transport protocol."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +134,7 @@ def _exchange(
     timeout: float,
 ) -> str:
     family = socket.AF_INET6 if ":" in target[0] else socket.AF_INET
-    with socket.socket(family, *_KINDS[protocol]) as connection:
+    with socket.socket(family, *SOCKET_KINDS[protocol]) as connection:
         connection.settimeout(timeout)
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         if source is not None:

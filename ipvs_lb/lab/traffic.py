@@ -19,17 +19,13 @@ from typing import Self
 
 from ipvs_lb.errors import LabError
 from ipvs_lb.lab.backends import ASK, NAMED, PATH
+from ipvs_lb.lab.clients import SOCKET_KINDS
 from ipvs_lb.lab.hosts import Host
 
 _BUFFER = 65536
 _MOST_AT_ONCE = 500
 _REQUEST = f"GET {PATH} HTTP/1.0\r\n\r\n".encode()
 _NAME = re.compile(re.escape(NAMED) + rb"(\S+)\r\n")
-_KINDS = {
-    "tcp": (socket.SOCK_STREAM, socket.IPPROTO_TCP),
-    "udp": (socket.SOCK_DGRAM, socket.IPPROTO_UDP),
-    "sctp": (socket.SOCK_STREAM, socket.IPPROTO_SCTP),
-}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -154,7 +150,7 @@ async def _exchange(goal: Goal) -> str:
     """The name that is answered."""
     loop = asyncio.get_running_loop()
     family = socket.AF_INET6 if ":" in goal.address else socket.AF_INET
-    with socket.socket(family, *_KINDS[goal.protocol]) as connection:
+    with socket.socket(family, *SOCKET_KINDS[goal.protocol]) as connection:
         connection.setblocking(False)
         connection.bind((goal.source, 0))
         await loop.sock_connect(connection, (goal.address, goal.port))
