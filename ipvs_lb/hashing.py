@@ -36,6 +36,12 @@ class Weighted:
     weight: int
 
 
+def scheduled_slots(scheduler: str, servers: Sequence[Weighted]) -> Slots:
+    """The table of a hashing scheduler: sh, dh or mh."""
+    tables = {"sh": source_slots, "dh": destination_slots, "mh": maglev_slots}
+    return tables[scheduler](servers)
+
+
 def source_slots(servers: Sequence[Weighted]) -> Slots:
     """The sh table: servers in the kernel's order, each filling as many slots as its weight (at least one), over and over."""
     if not servers:

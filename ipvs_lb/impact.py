@@ -13,9 +13,7 @@ from ipvs_lb.hashing import (
     Slots,
     Weighted,
     destination_slot,
-    destination_slots,
-    maglev_slots,
-    source_slots,
+    scheduled_slots,
 )
 from ipvs_lb.model.counters import ServerCounters
 from ipvs_lb.model.firewall import Firewall, in_order
@@ -171,15 +169,11 @@ def _falls_back(service: Service) -> bool:
 
 def _slots(virtual: VirtualService, earlier: Mapping[ServerKey, int]) -> Slots:
     scheduler = virtual.service.scheduler
-    if scheduler == "mh":
-        return maglev_slots(
-            [
-                Weighted(key, server.weight or earlier.get(key, 0))
-                for key, server in virtual.servers.items()
-            ]
-        )
-    servers = [Weighted(key, server.weight) for key, server in virtual.servers.items()]
-    return source_slots(servers) if scheduler == "sh" else destination_slots(servers)
+    spare = earlier if scheduler == "mh" else {}
+    servers = [
+        Weighted(key, server.weight or spare.get(key, 0)) for key, server in virtual.servers.items()
+    ]
+    return scheduled_slots(scheduler, servers)
 
 
 def _same_hash(present: Service, wanted: Service) -> bool:

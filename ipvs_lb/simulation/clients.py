@@ -16,11 +16,9 @@ from ipvs_lb.hashing import (
     Slots,
     Weighted,
     destination_slot,
-    destination_slots,
     maglev_slot,
-    maglev_slots,
+    scheduled_slots,
     source_slot,
-    source_slots,
 )
 from ipvs_lb.lab.backends import Condition
 from ipvs_lb.lab.traffic import Goal, Request
@@ -85,11 +83,11 @@ class Scheduling:
         client = ip_address(goal.source)
         match virtual.service.scheduler:
             case "sh":
-                chosen = _sources(weighted)[source_slot(client)]
+                chosen = _slots("sh", weighted)[source_slot(client)]
             case "dh":
-                chosen = _destinations(weighted)[destination_slot(key.address)]
+                chosen = _slots("dh", weighted)[destination_slot(key.address)]
             case "mh":
-                chosen = _maglev(weighted)[maglev_slot(client)]
+                chosen = _slots("mh", weighted)[maglev_slot(client)]
             case "rr":
                 return self._next(key, dict.fromkeys(able, 1))
             case _:
@@ -110,18 +108,8 @@ class Scheduling:
 
 
 @lru_cache(maxsize=16)
-def _sources(servers: tuple[Weighted, ...]) -> Slots:
-    return source_slots(servers)
-
-
-@lru_cache(maxsize=16)
-def _destinations(servers: tuple[Weighted, ...]) -> Slots:
-    return destination_slots(servers)
-
-
-@lru_cache(maxsize=16)
-def _maglev(servers: tuple[Weighted, ...]) -> Slots:
-    return maglev_slots(servers)
+def _slots(scheduler: str, servers: tuple[Weighted, ...]) -> Slots:
+    return scheduled_slots(scheduler, servers)
 
 
 class Clients:
