@@ -222,19 +222,14 @@ class _Steps:
     def carry_out(self, change: Change) -> None:
         growing, shrinking = stages(change.commands)
         total = len(change.commands)
-        self._surround(change.firewall_first)
+        _surround(change.firewall_first, self.host, self.check)
         self._send(growing, start=0, total=total)
         with suppress(HostError):  # such a client finds its service once it is silent for a while
             self.host.forget_clients(opened(growing, change.desired.table.services))
-        self._surround((*change.host_before, *change.host_after))
+        _surround((*change.host_before, *change.host_after), self.host, self.check)
         self._send(shrinking, start=len(growing), total=total)
-        self._surround(change.firewall_last)
+        _surround(change.firewall_last, self.host, self.check)
         self.check()
-
-    def _surround(self, commands: Iterable[HostCommand]) -> None:
-        for command in commands:
-            self.check()
-            self.host.execute(command)
 
     def _send(self, commands: Sequence[Command], *, start: int, total: int) -> None:
         for offset in range(0, len(commands), SLICE):
@@ -277,8 +272,11 @@ def _take_back(change: Change, kernel: Kernel, host: Host, store: Store) -> None
     store.claim(change.owned)
 
 
-def _surround(commands: Iterable[HostCommand], host: Host) -> None:
+def _surround(
+    commands: Iterable[HostCommand], host: Host, check: Callable[[], None] = _nothing
+) -> None:
     for command in commands:
+        check()
         host.execute(command)
 
 
