@@ -5,8 +5,10 @@ from __future__ import annotations
 import os
 import sys
 import tempfile
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from typing import Any, TypeVar
 
 import click
 
@@ -14,6 +16,19 @@ from ipvs_lb.cli.lab_by_hand import do, down, exec_, shell, status, up
 from ipvs_lb.cli.options import config_option, examples, output_option
 from ipvs_lb.cli.output import Format
 from ipvs_lb.cli.scenarios import junit_option, scenarios_argument, show_all
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def _timeout_option(help_text: str) -> Callable[[F], F]:
+    return click.option(
+        "--timeout",
+        type=click.FloatRange(min=0, min_open=True),
+        default=900.0,
+        show_default=True,
+        metavar="SECONDS",
+        help=help_text,
+    )
 
 
 @click.group()
@@ -25,14 +40,7 @@ def lab() -> None:
 @click.option(
     "--needs", multiple=True, metavar="FEATURE", help="What the kernel must have, nftables say."
 )
-@click.option(
-    "--timeout",
-    type=click.FloatRange(min=0, min_open=True),
-    default=900.0,
-    show_default=True,
-    metavar="SECONDS",
-    help="When to give up.",
-)
+@_timeout_option("When to give up.")
 @click.option("--memory", default="1G", show_default=True, help="How much the guest gets.")
 @click.argument("command", nargs=-1, required=True, type=click.UNPROCESSED)
 @examples(
@@ -61,14 +69,7 @@ def guest(*, needs: tuple[str, ...], timeout: float, memory: str, command: tuple
     metavar="SECONDS",
     help="How much longer than it says every `within` may take: a guest kernel on a busy machine is slow.",
 )
-@click.option(
-    "--timeout",
-    type=click.FloatRange(min=0, min_open=True),
-    default=900.0,
-    show_default=True,
-    metavar="SECONDS",
-    help="When to give up a guest kernel.",
-)
+@_timeout_option("When to give up a guest kernel.")
 @output_option
 @scenarios_argument
 @examples(
