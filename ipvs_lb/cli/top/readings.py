@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, NamedTuple
 
+from ipvs_lb.cli.daemon_text import place
 from ipvs_lb.model.results import ErrorClass
 
 if TYPE_CHECKING:
@@ -104,9 +105,7 @@ class Known:
 
 def identity_of(server: Server) -> Identity:
     """Which one *server* is."""
-    address = server["address"]
-    host = f"[{address}]" if ":" in address else address
-    return Identity(server["service"], f"{host}:{server['port']}")
+    return Identity(server["service"], place(server))
 
 
 def reading(before: Status | None, status: Status) -> Reading:
