@@ -13,6 +13,13 @@ WINDOW = 1024
 """How many bytes may be on their way into a guest: user-mode Linux reads no more from a line that it once held back."""
 
 
+def write_whole(descriptor: int, whole: bytes) -> None:
+    """Write *whole*, however little is taken at a time. Raises OSError."""
+    view = memoryview(whole)
+    while view:
+        view = view[os.write(descriptor, view) :]
+
+
 class Link:
     """Frames over one file descriptor, which is the caller's to close. Any thread may send."""
 
@@ -41,9 +48,7 @@ class Link:
         return b""
 
     def _write(self, whole: bytes) -> None:
-        view = memoryview(whole)
-        while view:
-            view = view[os.write(self.descriptor, view) :]
+        write_whole(self.descriptor, whole)
 
     def _note_received(self, number: int) -> None:
         """Nobody counts here."""

@@ -19,7 +19,7 @@ from pathlib import Path
 
 from ipvs_lb.lab.hosts import Host, stop
 from ipvs_lb.standing.frames import CHUNK, Frame, Kind
-from ipvs_lb.standing.links import Channel
+from ipvs_lb.standing.links import Channel, write_whole
 
 NOT_FOUND = 127
 """The exit status of a program that is not there, as a shell gives it."""
@@ -117,7 +117,7 @@ class Running:
             if not payload:
                 break
             with contextlib.suppress(OSError):
-                _write(target, payload)
+                write_whole(target, payload)
             with contextlib.suppress(OSError):
                 self.channel.take(pending)
             pending = self.input.get()
@@ -178,9 +178,3 @@ def _ends(terminal: tuple[int, int] | None) -> Iterator[_Ends]:
 def _set_size(terminal: int, rows: int, columns: int) -> None:
     with contextlib.suppress(OSError):
         fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
-
-
-def _write(target: int, whole: bytes) -> None:
-    view = memoryview(whole)
-    while view:
-        view = view[os.write(target, view) :]
